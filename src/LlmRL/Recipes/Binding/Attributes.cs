@@ -1,0 +1,32 @@
+namespace LlmRL.Recipes.Binding;
+
+/// <summary>
+/// Names a concrete record among those that a recipe may put where an abstract type is expected. In YAML it is the single key of a mapping,
+/// <c>{ math: { tolerance: 1e-6 } }</c>, or plain text, <c>math</c>, where it takes no settings.
+/// </summary>
+/// <param name="name">The key, in snake case.</param>
+[AttributeUsage(AttributeTargets.Class, Inherited = false)]
+public sealed class VariantAttribute(string name) : Attribute
+{
+    /// <summary>The key, in snake case.</summary>
+    public string Name => name;
+}
+
+/// <summary>Gives a property or an enum member another recipe key than its own name in snake case.</summary>
+/// <param name="key">The key as recipes write it.</param>
+[AttributeUsage(AttributeTargets.Property | AttributeTargets.Field)]
+public sealed class RecipeKeyAttribute(string key) : Attribute
+{
+    /// <summary>The key as recipes write it.</summary>
+    public string Key => key;
+}
+
+/// <summary>A record whose settings depend on each other. It is asked once all of its own settings have been read without fault.</summary>
+public interface IValidated
+{
+    /// <summary>
+    /// What is wrong, if anything: the key to blame (a property's name or its recipe key) and one or two sentences without a final full stop that name the
+    /// value and the remedy.
+    /// </summary>
+    IEnumerable<(string Key, string Problem)> Validate();
+}

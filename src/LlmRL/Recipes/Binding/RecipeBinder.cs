@@ -1,0 +1,40 @@
+namespace LlmRL.Recipes.Binding;
+
+/// <summary>
+/// YAML → records, strictly. A property <c>MaxCompletionLength</c> is the key <c>max_completion_length</c>; <c>required</c> properties must be given; unknown,
+/// duplicate, misspelt and out-of-range keys are errors. All faults are reported together, one a line: <c>file:line: key: problem. remedy</c>.
+/// </summary>
+public static class RecipeBinder
+{
+    /// <summary>Reads a recipe file. <paramref name="overrides"/> are texts such as <c>stages.grpo.steps=10</c>, see <see cref="Parse"/>.</summary>
+    public static T Load<T>(string path, params IEnumerable<string> overrides) where T : class =>
+        Parse<T>(RecipeParser.ReadFile(path), path, overrides);
+
+    /// <summary>Reads a recipe from text.</summary>
+    /// <param name="yaml">The text.</param>
+    /// <param name="file">What messages call it.</param>
+    /// <param name="overrides">
+    /// Applied in order before binding, as <c>KEY=VALUE</c>: the value is YAML; the key's parts are separated by dots, list items are named by index, by
+    /// their <c>name</c> or by their kind.
+    /// </param>
+    /// <exception cref="BadInputException">The text or an override is wrong.</exception>
+    public static T Parse<T>(string yaml, string file, params IEnumerable<string> overrides) where T : class
+    {
+        var faults = new RecipeFaults();
+        var root = RecipeParser.Parse(yaml, file, hasLines: true, faults);
+        var shape = ValueShape.Of(typeof(T));
+        if (root is RecipeScalar { Text: null })
+            root = new RecipeMapping(root.Mark);
+        if (root is RecipeMapping mapping)
+        {
+            foreach (var text in overrides)
+                root = RecipeOverrides.Apply(root, shape, text, faults);
+        }
+
+        object? value = null;
+        if (root is not null)
+            value = new BinderPass(faults).Bind(root, shape, "");
+        faults.ThrowIfAny();
+        return (T)value!;
+    }
+}
