@@ -1,0 +1,34 @@
+namespace LlmRL.Data;
+
+/// <summary>The data generators by name.</summary>
+public static class Generators
+{
+    /// <summary>The names that <see cref="Create"/> knows.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["arithmetic", "tldr"];
+
+    /// <summary>The type of a generator's settings record.</summary>
+    public static Type SettingsType(string name) => name switch
+    {
+        "arithmetic" => typeof(ArithmeticSettings),
+        "tldr" => typeof(TldrSettings),
+        _ => throw Unknown(name),
+    };
+
+    /// <summary>Creates a generated data set.</summary>
+    /// <param name="name">One of <see cref="Names"/>.</param>
+    /// <param name="split">sft (or train), reward, rl, test.</param>
+    /// <param name="count">How many examples.</param>
+    /// <param name="settings">A record of <see cref="SettingsType"/>, or null for its defaults.</param>
+    public static IExampleSource Create(string name, string split, int count, object? settings = null)
+    {
+        var type = SettingsType(name);
+        if (settings is not null && settings.GetType() != type)
+            throw new BadInputException($"generator {name}: its settings are a {type.Name}, not a {settings.GetType().Name}.");
+        return name == "arithmetic"
+            ? new ArithmeticGenerator(DataSplits.Parse(split), count, (ArithmeticSettings?)settings)
+            : new TldrGenerator(DataSplits.Parse(split), count, (TldrSettings?)settings);
+    }
+
+    private static BadInputException Unknown(string name) =>
+        new($"generator: '{name}' is not known. Use one of {string.Join(", ", Names)}.");
+}

@@ -1,0 +1,13 @@
+using LlmRL.Data;
+
+namespace LlmRL.Rewards;
+
+/// <summary>The hidden utility of the TL;DR experiment, <see cref="TldrJudge.Utility(string, string)"/>: an upper bound on what a learned reward can teach.</summary>
+public sealed record GoldReward : IReward
+{
+    /// <inheritdoc/>
+    string IReward.Name => "gold";
+
+    /// <inheritdoc/>
+    public double Score(Example example, string completion) => TldrJudge.Utility(example.Prompt, completion);
+}

@@ -1,0 +1,143 @@
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace LlmRL.Rewards;
+
+/// <summary>Rewrites an answer's LaTeX or plain text to the few forms that <see cref="MathParser"/> reads.</summary>
+internal static partial class MathText
+{
+    /// <summary>Longer answers are compared as text only.</summary>
+    public const int MaxAnswer = 2_000;
+
+    private static readonly (string From, string To)[] Replacements =
+    [
+        ("−", "-"), ("–", "-"), ("×", "\\times "), ("÷", "/"), ("·", "\\cdot "), ("π", "\\pi "), ("√", "\\sqrt "), ("∞", "\\infty "), ("≤", "\\le "),
+        ("≥", "\\ge "), ("≠", "\\ne "), ("∪", "\\cup "), ("∈", "\\in "), ("²", "^2"), ("³", "^3"), ("½", "\\frac12 "), ("¼", "\\frac14 "), ("¾", "\\frac34 "),
+        ("°", ""), ("£", ""), ("€", ""), ("¥", ""), ("’", "'"), ("\u00a0", " "), ("，", ","), ("（", "("), ("）", ")"),
+        ("<=", "\\le "), (">=", "\\ge "), ("{,}\\!", ""), (",\\!", ""), ("{,}", ""), ("\\!", ""), ("\\,", " "), ("\\;", " "), ("\\:", " "), ("±", "\\pm "),
+        ("~", " "), ("\\$", ""), ("$", " "), ("\\%", " "), ("%", " "), ("**", "^"), ("\n", " "), ("^\\circ", ""), ("^{\\circ}", ""),
+    ];
+
+    private static readonly HashSet<string> Dropped =
+    [
+        "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "displaystyle", "textstyle", "limits", "degree",
+        "quad", "qquad", "phantom", "mathstrut",
+    ];
+
+    private static readonly HashSet<string> TextCommands =
+        ["text", "mbox", "textbf", "textit", "textrm", "textnormal", "mathrm", "mathbf", "mathit", "mathsf", "operatorname", "rm", "bf", "hbox", "boldsymbol", "mathbb"];
+
+    /// <summary>Turns <c>\\frac</c>, as a text escaped once too often has it, into <c>\frac</c>; rows of a matrix keep their separators.</summary>
+    public static string SingleBackslashes(string text) =>
+        text.Contains("\\\\") && !text.Contains("\\begin") ? DoubledCommand().Replace(text, "\\") : text;
+
+    /// <summary>Removes what surrounds an answer: math delimiters, a box, emphasis, closing punctuation.</summary>
+    public static string Unwrap(string text)
+    {
+        text = text.Trim();
+        for (var rounds = 0; rounds < 8; rounds++)
+        {
+            var before = text;
+            foreach (var (open, close) in (ReadOnlySpan<(string, string)>)[("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("\\boxed{", "}"),
+                ("\\text{", "}"), ("\\mathrm{", "}"), ("\\textbf{", "}"), ("\\mathbf{", "}")])
+            {
+                if (text.Length > open.Length + close.Length && text.StartsWith(open, StringComparison.Ordinal) && text.EndsWith(close, StringComparison.Ordinal)
+                    && Encloses(text, open, close))
+                {
+                    text = text[open.Length..^close.Length].Trim();
+                }
+            }
+
+            text = text.TrimEnd('.', ',', ';', ' ', '\n');
+            if (text.Length > 1 && text[^1] == '!' && char.IsAsciiLetter(text[^2]))
+                text = text[..^1];
+            if (text.EndsWith('\\') && !text.EndsWith("\\\\", StringComparison.Ordinal))
+                text = text[..^1];
+            if (text == before)
+                break;
+        }
+
+        return text;
+    }
+
+    /// <summary>The answer with one spelling for each construct; words stay, in <c>\text{…}</c>.</summary>
+    public static string Clean(string text)
+    {
+        text = Unwrap(SingleBackslashes(text));
+        foreach (var (from, to) in Replacements)
+            text = text.Replace(from, to, StringComparison.Ordinal);
+        text = SeparatedComma().Replace(Commands(text), ",");
+        return Thousands(text).Trim();
+    }
+
+    private static bool Encloses(string text, string open, string close)
+    {
+        var inner = text.AsSpan(open.Length, text.Length - open.Length - close.Length);
+        if (!open.EndsWith('{'))
+            return inner.IndexOf(close, StringComparison.Ordinal) < 0 || inner.IndexOf("\\$", StringComparison.Ordinal) >= 0;
+        var depth = 0;
+        foreach (var c in inner)
+        {
+            depth += c == '{' ? 1 : c == '}' ? -1 : 0;
+            if (depth < 0)
+                return false;
+        }
+
+        return depth == 0;
+    }
+
+    private static string Commands(string text)
+    {
+        var result = new StringBuilder(text.Length);
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (text[i] != '\\' || i + 1 == text.Length || !char.IsAsciiLetter(text[i + 1]))
+            {
+                if (text.AsSpan(i).StartsWith("\\\\"))
+                    result.Append(text[i++]);
+                result.Append(text.AsSpan(i).StartsWith("\\ ") && (i == 0 || text[i - 1] != '\\') ? ' ' : text[i]);
+                continue;
+            }
+
+            var end = i + 1;
+            while (end < text.Length && char.IsAsciiLetter(text[end]))
+                end++;
+            var name = text[(i + 1)..end];
+            if (name is "dfrac" or "tfrac" or "cfrac")
+                result.Append("\\frac");
+            else if (TextCommands.Contains(name))
+                result.Append("\\text");
+            else if (name is "leq" or "leqslant")
+                result.Append("\\le");
+            else if (name is "geq" or "geqslant")
+                result.Append("\\ge");
+            else if (Dropped.Contains(name))
+                result.Append(' ');
+            else
+                result.Append('\\').Append(name);
+            i = end - 1;
+        }
+
+        return result.ToString();
+    }
+
+    // 1,234,567 and 1 234 567 are numbers, but (1,234) is a pair and 32, 349 a list.
+    private static string Thousands(string text) => ThousandsGroups().Replace(text, match =>
+    {
+        var depth = 0;
+        foreach (var c in text.AsSpan(0, match.Index))
+            depth += c is '(' or '[' ? 1 : c is ')' or ']' ? -1 : 0;
+        if (match.ValueSpan[0] == '0')
+            return match.Value.Replace(',', '.');
+        return depth > 0 && match.Value.Contains(',') ? match.Value : match.Value.Replace(",", "").Replace(" ", "");
+    });
+
+    [GeneratedRegex(@"\\\\(?=[a-zA-Z])", RegexOptions.None)]
+    private static partial Regex DoubledCommand();
+
+    [GeneratedRegex(@",\s*,", RegexOptions.NonBacktracking)]
+    private static partial Regex SeparatedComma();
+
+    [GeneratedRegex(@"(?<![\d.,])\d{1,3}((,\d{3})+|( \d{3})+)(?![\d/])", RegexOptions.None)]
+    private static partial Regex ThousandsGroups();
+}

@@ -1,0 +1,95 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace LlmRL.Rewards;
+
+/// <summary>
+/// Decides whether a solution's final answer equals the gold one: exact for rational numbers, by value for other expressions. Pure, never
+/// throws, and its work is bounded for any text.
+/// </summary>
+/// <remarks>
+/// Understood beside plain numbers: thousands separators, decimals, fractions, mixed numbers, scientific notation, percent, currency and units
+/// (dropped), roots, π, powers, trigonometric functions and logarithms, symbols, intervals, sets, unordered lists, points, matrices, equations
+/// (up to a factor), inequalities, and the letters of multiple choice.
+/// </remarks>
+public static class MathVerifier
+{
+    /// <summary>
+    /// The final answer of a solution as it is written there: what follows <c>&lt;/think&gt;</c> counts; then the last <c>\boxed{}</c>, the last
+    /// <c>#### x</c>, a text that is an answer as a whole, "the answer is x", the last formula or number. Null where there is none.
+    /// </summary>
+    /// <param name="text">The solution.</param>
+    /// <param name="strict">Whether only <c>\boxed{}</c>, <c>#### x</c> and <c>&lt;answer&gt;</c> count.</param>
+    public static string? Extract(string? text, bool strict = false)
+    {
+        if (string.IsNullOrWhiteSpace(text))
+            return null;
+        var answer = AnswerExtractor.Extract(text, strict);
+        return string.IsNullOrWhiteSpace(answer) ? null : answer.Trim();
+    }
+
+    /// <summary>Whether two answers, already extracted, are the same.</summary>
+    public static bool Equal(string? gold, string? answer)
+    {
+        if (string.IsNullOrWhiteSpace(gold) || string.IsNullOrWhiteSpace(answer))
+            return false;
+        if (string.Equals(MathText.Unwrap(gold), MathText.Unwrap(answer), StringComparison.Ordinal))
+            return true;
+        return MathAnswer.Parse(gold) is { } a && MathAnswer.Parse(answer) is { } b && MathComparer.Equal(a, b);
+    }
+
+    /// <summary>Whether a solution's final answer is the gold one; the gold answer may be a worked solution itself.</summary>
+    /// <param name="gold">The gold answer or solution.</param>
+    /// <param name="solution">The text to judge.</param>
+    /// <param name="strict">As in <see cref="Extract"/>, for the solution.</param>
+    public static bool Verify(string? gold, string? solution, bool strict = false) => Check(gold, solution, strict).Equal;
+
+    /// <summary>
+    /// Judges one JSON object with <c>gold</c> and <c>answer</c> (or <c>pred</c>), strings or numbers, and gives <c>{"equal":true|false,"extracted":"…"}</c>; a
+    /// list of gold answers is met by any of them.
+    /// </summary>
+    /// <exception cref="BadInputException">The line is no such object.</exception>
+    public static string VerifyLine(string line, bool strict = false)
+    {
+        JsonNode? node;
+        try
+        {
+            node = JsonNode.Parse(line);
+        }
+        catch (JsonException error)
+        {
+            throw new BadInputException($"verify: not a JSON object: {error.Message} Write one object a line, with the keys gold and answer.", error);
+        }
+
+        if (node is not JsonObject row || !row.ContainsKey("gold") || !(row.ContainsKey("answer") || row.ContainsKey("pred")))
+            throw new BadInputException("verify: a line needs the keys gold and answer (or pred).");
+        var answer = Text(row.ContainsKey("answer") ? row["answer"] : row["pred"]);
+        var golds = row["gold"] is JsonArray list ? list.Select(Text).ToArray() : [Text(row["gold"])];
+        var (equal, extracted) = (false, (string?)null);
+        foreach (var gold in golds)
+        {
+            (equal, extracted) = Check(gold, answer, strict);
+            if (equal)
+                break;
+        }
+
+        return new JsonObject { ["equal"] = equal, ["extracted"] = extracted ?? "" }.ToJsonString();
+    }
+
+    /// <summary>The verdict and the answer it was passed on.</summary>
+    public static (bool Equal, string? Extracted) Check(string? gold, string? solution, bool strict = false)
+    {
+        if (string.IsNullOrWhiteSpace(gold) || string.IsNullOrWhiteSpace(solution))
+            return (false, null);
+        if (AnswerExtractor.GoldChoice(gold) is { } letter)
+        {
+            var choice = strict && Extract(solution, strict) is not { } ? null : AnswerExtractor.Choice(solution);
+            return (choice == letter, choice?.ToString());
+        }
+
+        var extracted = Extract(solution, strict);
+        return (Equal(Extract(gold) ?? gold, extracted), extracted);
+    }
+
+    private static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out var text) ? text : node?.ToJsonString();
+}

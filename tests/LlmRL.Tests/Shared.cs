@@ -1,0 +1,35 @@
+namespace LlmRL.Tests;
+
+/// <summary>The folder of reference data: LLMRL_SHARED, else ../shared beside the repository.</summary>
+public static class Shared
+{
+    public static string Root { get; } = Environment.GetEnvironmentVariable("LLMRL_SHARED") ?? BesideRepository();
+
+    public static string Path(string relative) => System.IO.Path.Combine(Root, relative);
+
+    internal static string? SkipUnless(string relative) =>
+        File.Exists(Path(relative)) || Directory.Exists(Path(relative)) ? null : $"needs {relative} under LLMRL_SHARED";
+
+    private static string BesideRepository()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(System.IO.Path.Combine(folder.FullName, "LlmRL.sln")))
+                return System.IO.Path.Combine(folder.FullName, "..", "shared");
+        }
+
+        return "shared";
+    }
+}
+
+/// <summary>A fact that needs a file or folder of the reference data, and is skipped by name without it.</summary>
+public sealed class SharedFactAttribute : FactAttribute
+{
+    public SharedFactAttribute(string relativePath) => Skip = Shared.SkipUnless(relativePath)!;
+}
+
+/// <summary>A theory that needs a file or folder of the reference data, and is skipped by name without it.</summary>
+public sealed class SharedTheoryAttribute : TheoryAttribute
+{
+    public SharedTheoryAttribute(string relativePath) => Skip = Shared.SkipUnless(relativePath)!;
+}
