@@ -1,0 +1,114 @@
+namespace LlmRL.Runs;
+
+/// <summary>Which way a metric should move.</summary>
+public enum MetricDirection
+{
+    /// <summary>Neither way is better by itself.</summary>
+    Neutral,
+
+    /// <summary>More is better.</summary>
+    Up,
+
+    /// <summary>Less is better.</summary>
+    Down,
+}
+
+/// <summary>How a metric is shown to people.</summary>
+/// <param name="Name">Its name in <c>metrics.jsonl</c>, TRL's where TRL has the metric.</param>
+/// <param name="Title">Title of its plot.</param>
+/// <param name="Label">A word for a progress line.</param>
+/// <param name="Unit">Unit of the vertical axis; empty for a pure number.</param>
+/// <param name="Explanation">One sentence for a newcomer.</param>
+/// <param name="Better">Which way it should move.</param>
+/// <param name="Chart">Metrics of a stage with one chart key are drawn in one plot; the name by itself unless given.</param>
+public sealed record MetricInfo(
+    string Name, string Title, string Label, string Unit, string Explanation, MetricDirection Better = MetricDirection.Neutral, string? Chart = null)
+{
+    /// <summary>The key of the plot that the metric is drawn in.</summary>
+    public string ChartKey => Chart ?? Name;
+}
+
+/// <summary>What is known about metrics by their names: titles, units and explanations for the report and the progress line.</summary>
+public static class MetricCatalog
+{
+    private static readonly char[] CountMarks = ['@', '_', '-'];
+    private static readonly Dictionary<string, MetricInfo> ByName = MetricTable.Entries.ToDictionary(entry => entry.Name);
+    private static readonly Dictionary<string, int> Rank = MetricTable.Entries.Select((entry, i) => (entry.Name, i)).ToDictionary(pair => pair.Name, pair => pair.i);
+
+    /// <summary>Every metric with a fixed name, in the order in which a report shows them.</summary>
+    public static IReadOnlyList<MetricInfo> All => MetricTable.Entries;
+
+    /// <summary>What is known about a metric; families such as <c>rewards/NAME/mean</c> and <c>pass@K</c> included. Null for an unknown name.</summary>
+    public static MetricInfo? Find(string name) => ByName.GetValueOrDefault(name) ?? FindFamily(name);
+
+    /// <summary>As <see cref="Find"/>, with the name itself as the title of an unknown metric.</summary>
+    public static MetricInfo Describe(string name) => Find(name) ?? new MetricInfo(name, name, name, "", "");
+
+    /// <summary>The place of a metric in a report: the order of <see cref="All"/>, families beside their kin, unknown names last.</summary>
+    public static int Order(string name)
+    {
+        if (Rank.TryGetValue(name, out var rank)) return rank;
+        return FindFamily(name) switch
+        {
+            { ChartKey: "rewards/mean" or "rewards/std" } => Rank["reward_std"],
+            // By count, and before everything else: pass@k is what training with a verifier is for.
+            { ChartKey: "pass@k" or "maj@k" or "distinct-n" } when TryCount(name, name[..(name.LastIndexOfAny(CountMarks) + 1)], out var k) =>
+                Math.Min(k, 999_999) - (name[0] == 'd' ? 1_000_000 : name[0] == 'm' ? 2_000_000 : 3_000_000),
+            { } => 0,
+            null => int.MaxValue,
+        };
+    }
+
+    /// <summary>
+    /// True for metrics that come from a clock or from the machine's state, which differ between two runs with one seed:
+    /// <c>…_per_second</c>, <c>…seconds</c>, <c>step_time</c>, <c>time/…</c>, <c>memory/…</c>. They go to <c>timings.jsonl</c>.
+    /// </summary>
+    public static bool IsTiming(string name) =>
+        name is "step_time" || name.StartsWith("time/", StringComparison.Ordinal) || name.StartsWith("memory/", StringComparison.Ordinal)
+        || name.EndsWith("_per_second", StringComparison.Ordinal) || name.EndsWith("seconds", StringComparison.Ordinal);
+
+    /// <summary>The few metrics that tell whether a stage of this kind (<c>sft</c>, <c>grpo</c>, …) is going well, most telling first.</summary>
+    public static IReadOnlyList<string> Headlines(string kind) => kind switch
+    {
+        "sft" => ["loss", "mean_token_accuracy"],
+        "reward_model" => ["accuracy", "loss", "margin"],
+        "dpo" => ["rewards/accuracies", "rewards/margins", "loss"],
+        "ppo" => ["objective/scores", "reward", "objective/kl", "kl", "completions/mean_length"],
+        "grpo" or "rloo" or "reinforce" or "rebel" => ["reward", "objective/scores", "kl", "objective/kl", "completions/mean_length"],
+        _ => ["reward", "objective/scores", "accuracy", "loss", "kl"],
+    };
+
+    private static MetricInfo? FindFamily(string name)
+    {
+        if (name.StartsWith("rewards/", StringComparison.Ordinal) && name.Split('/') is [_, var function, var statistic and ("mean" or "std")])
+        {
+            return statistic == "mean"
+                ? new MetricInfo(name, "Reward by function", function, "", "Mean of each reward function before weighting.", MetricDirection.Up, "rewards/mean")
+                : new MetricInfo(name, "Reward spread by function", function, "", "Standard deviation of each reward function over the step's samples.",
+                    MetricDirection.Neutral, "rewards/std");
+        }
+
+        if (TryCount(name, "pass@", out var k))
+        {
+            return new MetricInfo(name, name, name, "", k == 1
+                ? "Share of samples that are right: the chance that one try solves a problem."
+                : $"Chance that at least one of {k} tries solves a problem.", MetricDirection.Up, "pass@k");
+        }
+
+        if (TryCount(name, "maj@", out k))
+            return new MetricInfo(name, name, name, "", $"Share of problems whose most frequent answer among {k} tries is right.", MetricDirection.Up, "maj@k");
+        if (TryCount(name, "distinct_", out k) || TryCount(name, "distinct-", out k))
+        {
+            return new MetricInfo(name, $"Distinct {k}-grams", name, "",
+                $"Share of different {k}-grams among all: falls when the model repeats itself.", MetricDirection.Up, "distinct-n");
+        }
+
+        return null;
+    }
+
+    private static bool TryCount(string name, string prefix, out int count)
+    {
+        count = 0;
+        return name.StartsWith(prefix, StringComparison.Ordinal) && int.TryParse(name.AsSpan(prefix.Length), out count);
+    }
+}

@@ -1,0 +1,77 @@
+using System.Globalization;
+
+namespace LlmRL.Runs;
+
+/// <summary>The lines of a run's output, as text without colours.</summary>
+internal static class PlainText
+{
+    /// <summary><c>grpo  40/150  reward 0.62  kl 0.013  len 21.4  12,300 tok/s  eta 0:35</c></summary>
+    public static string Progress(StageProgress stage)
+    {
+        var parts = new List<string> { stage.Name, string.Create(CultureInfo.InvariantCulture, $"{stage.Step}/{stage.TotalSteps}") };
+        parts.AddRange(stage.Headlines.Select(name => $"{MetricCatalog.Describe(name).Label} {Shown.Number(stage.Latest(name))}"));
+        if (stage.TokensPerSecond is { } rate) parts.Add($"{Shown.Rate(rate)} tok/s");
+        if (stage.SecondsLeft is { } left) parts.Add($"eta {Shown.Clock(left)}");
+        return string.Join("  ", parts);
+    }
+
+    /// <summary><c>sft  done in 41.2 s  loss 2.31 -> 0.41  -> runs/x/final/sft</c></summary>
+    public static string Finished(StageSummary result, StageProgress? stage, string? output)
+    {
+        var parts = new List<string> { result.Name, $"done in {Shown.Duration(result.Seconds)}" };
+        if (stage is { Headlines.Count: > 0 })
+        {
+            foreach (var name in stage.Headlines.Take(2))
+            {
+                var (first, last) = stage.FirstAndLast(name);
+                parts.Add($"{MetricCatalog.Describe(name).Label} {Shown.Number(first)} -> {Shown.Number(last)}");
+            }
+        }
+        else if (EvaluationTable.Of(result) is { Rows.Count: > 0 } table)
+        {
+            var row = table.Rows[0];
+            parts.Add(row.Metric);
+            parts.AddRange(table.Policies.Where(row.Cells.ContainsKey).Select(policy => $"{policy} {Shown.Number(row.Cells[policy].Value)}"));
+        }
+
+        if (output is not null) parts.Add($"-> {output}");
+        return string.Join("  ", parts);
+    }
+
+    /// <summary>The results of every evaluate stage as a table, and where to look next.</summary>
+    public static IEnumerable<string> Results(RunSummary summary, RunDirectory directory)
+    {
+        yield return "";
+        yield return $"{summary.Name}: {summary.Stages.Count} stages done in {Shown.Duration(summary.Seconds)}.";
+        foreach (var stage in summary.Stages)
+        {
+            if (EvaluationTable.Of(stage) is not { Rows.Count: > 0 } table) continue;
+            yield return "";
+            yield return $"Results of stage {stage.Name}:";
+            foreach (var line in Aligned(table)) yield return "  " + line;
+            if (table.HasErrors) yield return "  (± one standard error)";
+        }
+
+        yield return "";
+        if (File.Exists(directory.ReportPath)) yield return $"Report  {directory.ReportPath}  (open it in a browser)";
+        if (directory.FinalStages is { Count: > 0 } models)
+        {
+            yield return $"Models  {string.Join(", ", models.Select(directory.Final))}  (Hugging Face layout)";
+            yield return $"Try it  llmrl generate --model {directory.Final(models[^1])} --prompt \"...\"";
+        }
+    }
+
+    private static IEnumerable<string> Aligned(EvaluationTable table)
+    {
+        var withChange = table.Policies.Count > 1;
+        var lines = new List<string[]> { (string[])["", .. table.Policies, .. withChange ? ["change"] : Array.Empty<string>()] };
+        foreach (var row in table.Rows)
+        {
+            var cells = table.Policies.Select(policy => row.Cells.TryGetValue(policy, out var cell) ? Shown.Measured(cell.Value, cell.Error) : "");
+            lines.Add([row.Metric, .. cells, .. withChange ? [row.Change is { } change ? Shown.Signed(change.Value) : ""] : Array.Empty<string>()]);
+        }
+
+        var widths = Enumerable.Range(0, lines[0].Length).Select(column => lines.Max(line => line[column].Length)).ToArray();
+        return lines.Select(line => string.Join("   ", line.Select((cell, column) => cell.PadRight(widths[column]))).TrimEnd());
+    }
+}

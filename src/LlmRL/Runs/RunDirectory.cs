@@ -1,0 +1,148 @@
+using System.Globalization;
+
+namespace LlmRL.Runs;
+
+/// <summary>
+/// The folder of one run, and where everything in it lies:
+/// <code>
+/// recipe.yaml                  the recipe as resolved
+/// metrics.jsonl                one object a step, the same bytes for the same seed
+/// timings.jsonl                times and throughput a step
+/// samples.jsonl                sampled completions
+/// tensorboard/STAGE/           event files
+/// checkpoints/STAGE/step-N/    to resume from, Hugging Face layout plus optimizer and loop state
+/// final/STAGE/                 the stage's model in Hugging Face layout
+/// summary.json                 finished stages and their headline numbers
+/// report.html                  plots, tables and samples in one file
+/// </code>
+/// </summary>
+public sealed class RunDirectory
+{
+    private RunDirectory(string path) => Root = path;
+
+    /// <summary>The folder itself, as it was named.</summary>
+    public string Root { get; }
+
+    /// <summary>The recipe as resolved.</summary>
+    public string RecipePath => Path.Combine(Root, "recipe.yaml");
+
+    /// <summary>Metrics a step, see <see cref="MetricsWriter"/>.</summary>
+    public string MetricsPath => Path.Combine(Root, "metrics.jsonl");
+
+    /// <summary>Times and throughput a step.</summary>
+    public string TimingsPath => Path.Combine(Root, "timings.jsonl");
+
+    /// <summary>Sampled completions, see <see cref="SamplesWriter"/>.</summary>
+    public string SamplesPath => Path.Combine(Root, "samples.jsonl");
+
+    /// <summary>Finished stages, see <see cref="RunSummary"/>.</summary>
+    public string SummaryPath => Path.Combine(Root, "summary.json");
+
+    /// <summary>The report, see <c>Report</c>.</summary>
+    public string ReportPath => Path.Combine(Root, "report.html");
+
+    /// <summary>The stages with a finished model, oldest first.</summary>
+    public IReadOnlyList<string> FinalStages => Subfolders(Path.Combine(Root, "final"));
+
+    /// <summary>Opens a run's folder, and creates it where it is absent.</summary>
+    /// <exception cref="BadInputException">The path is a file, or nothing can be written there.</exception>
+    public static RunDirectory Create(string path)
+    {
+        if (File.Exists(path)) throw new BadInputException($"--out {path} is a file. Name a folder for the run's output.");
+        try
+        {
+            Directory.CreateDirectory(path);
+            // A folder that cannot be written to should be found before an hour of training, not after it.
+            AtomicFile.WriteAllText(Path.Combine(path, ".writable"), "");
+            File.Delete(Path.Combine(path, ".writable"));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new BadInputException($"--out {path} cannot be written to: {e.Message} Name another folder, or change its permissions.", e);
+        }
+
+        return new RunDirectory(path);
+    }
+
+    /// <summary>Opens the folder of an existing run.</summary>
+    /// <exception cref="BadInputException">There is no run in it.</exception>
+    public static RunDirectory Open(string path)
+    {
+        var directory = new RunDirectory(path);
+        if (!directory.HoldsRun)
+            throw new BadInputException($"{path} holds no run: it has neither {Path.GetFileName(directory.MetricsPath)} nor {Path.GetFileName(directory.SummaryPath)}.");
+        return directory;
+    }
+
+    /// <summary>The runs directly inside a folder, by name.</summary>
+    public static IReadOnlyList<RunDirectory> List(string folder) => !Directory.Exists(folder)
+        ? []
+        : [.. Directory.GetDirectories(folder).Order(StringComparer.Ordinal).Select(path => new RunDirectory(path)).Where(run => run.HoldsRun)];
+
+    /// <summary>Makes sure that one process at a time works on the run; the lock ends with the returned object or with the process.</summary>
+    /// <exception cref="BadInputException">Another process works on it.</exception>
+    public IDisposable Lock()
+    {
+        var path = Path.Combine(Root, ".lock");
+        try
+        {
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException e)
+        {
+            throw new BadInputException($"Another process is running in {Root}. Wait for it to end, or name another folder with --out.", e);
+        }
+    }
+
+    /// <summary>The folder of a stage's TensorBoard event files.</summary>
+    public string TensorBoard(string stage) => Path.Combine(Root, "tensorboard", Checked(stage));
+
+    /// <summary>The folder of a stage's model.</summary>
+    public string Final(string stage) => Path.Combine(Root, "final", Checked(stage));
+
+    /// <summary>The folder of a stage's checkpoints.</summary>
+    public string Checkpoints(string stage) => Path.Combine(Root, "checkpoints", Checked(stage));
+
+    /// <summary>The folder of the checkpoint after a step.</summary>
+    public string Checkpoint(string stage, int step) => Path.Combine(Checkpoints(stage), string.Create(CultureInfo.InvariantCulture, $"step-{step}"));
+
+    /// <summary>The steps of a stage's checkpoints in order; folders under temporary names are no checkpoints.</summary>
+    public IReadOnlyList<int> CheckpointSteps(string stage)
+    {
+        const string prefix = "step-";
+        return
+        [
+            .. Subfolders(Checkpoints(stage))
+                .Where(name => name.StartsWith(prefix, StringComparison.Ordinal))
+                .Select(name => int.TryParse(name.AsSpan(prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : -1)
+                .Where(step => step >= 0)
+                .Order(),
+        ];
+    }
+
+    /// <summary>Deletes all but the newest checkpoints of a stage.</summary>
+    /// <param name="stage">The stage.</param>
+    /// <param name="keep">How many stay.</param>
+    public void PruneCheckpoints(string stage, int keep)
+    {
+        foreach (var step in CheckpointSteps(stage).SkipLast(keep)) Directory.Delete(Checkpoint(stage, step), recursive: true);
+    }
+
+    private bool HoldsRun => File.Exists(MetricsPath) || File.Exists(SummaryPath);
+
+    private static string[] Subfolders(string folder) => !Directory.Exists(folder)
+        ? []
+        :
+        [
+            .. new DirectoryInfo(folder).GetDirectories()
+                .Where(child => !child.Name.StartsWith('.'))
+                .OrderBy(child => child.LastWriteTimeUtc).ThenBy(child => child.Name, StringComparer.Ordinal)
+                .Select(child => child.Name),
+        ];
+
+    /// <summary>Stage names become folder names and parts of metric keys.</summary>
+    private static string Checked(string stage) =>
+        stage.Length > 0 && stage[0] != '.' && stage.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.')
+            ? stage
+            : throw new BadInputException($"The stage name \"{stage}\" cannot be a folder's name. Use letters, digits, '_', '-' and '.', not first a '.'.");
+}

@@ -1,0 +1,96 @@
+namespace LlmRL.Runs;
+
+/// <summary>How long a run's logs were at some moment: a checkpoint keeps it, and resuming cuts the logs back to it.</summary>
+/// <param name="Metrics">Bytes of <c>metrics.jsonl</c>.</param>
+/// <param name="Timings">Bytes of <c>timings.jsonl</c>.</param>
+/// <param name="Samples">Bytes of <c>samples.jsonl</c>.</param>
+public readonly record struct LogPosition(long Metrics, long Timings, long Samples);
+
+/// <summary>The one place that a loop reports to: it feeds the files, TensorBoard and the console.</summary>
+public sealed class RunLog : IDisposable
+{
+    private readonly RunDirectory directory;
+    private readonly RunConsole console;
+    private readonly TimeProvider time;
+    private readonly string host;
+    private readonly MetricsWriter metrics;
+    private readonly MetricsWriter timings;
+    private readonly SamplesWriter samples;
+    private TensorBoardWriter? tensorBoard;
+    private string? stage;
+
+    /// <summary>Opens the logs of a run, continuing those that are there.</summary>
+    /// <param name="directory">Where they lie.</param>
+    /// <param name="console">What the user sees.</param>
+    /// <param name="time">Clock of the TensorBoard events.</param>
+    /// <param name="host">Machine name in the event files' names.</param>
+    public RunLog(RunDirectory directory, RunConsole console, TimeProvider time, string host)
+    {
+        (this.directory, this.console, this.time, this.host) = (directory, console, time, host);
+        metrics = new MetricsWriter(directory.MetricsPath);
+        timings = new MetricsWriter(directory.TimingsPath);
+        samples = new SamplesWriter(directory.SamplesPath);
+    }
+
+    /// <summary>Lengths of the logs, on the disk when the call returns.</summary>
+    public LogPosition Position
+    {
+        get
+        {
+            metrics.Sync();
+            timings.Sync();
+            samples.Sync();
+            return new LogPosition(metrics.Length, timings.Length, samples.Length);
+        }
+    }
+
+    /// <summary>Forgets what was logged after a checkpoint.</summary>
+    public void CutBackTo(LogPosition position)
+    {
+        metrics.Truncate(position.Metrics);
+        timings.Truncate(position.Timings);
+        samples.Truncate(position.Samples);
+    }
+
+    /// <summary>A stage begins; <paramref name="startStep"/> steps of it are done where it resumes.</summary>
+    public void StageStarted(string name, string kind, int totalSteps, int startStep = 0)
+    {
+        tensorBoard?.Dispose();
+        tensorBoard = new TensorBoardWriter(directory.TensorBoard(name), time, host, startStep > 0 ? startStep + 1 : null);
+        stage = name;
+        console.StageStarted(name, kind, totalSteps, startStep);
+    }
+
+    /// <summary>A step is done: its numbers go to metrics.jsonl, those of <see cref="MetricCatalog.IsTiming"/> to timings.jsonl, all to TensorBoard.</summary>
+    public void Step(int step, IReadOnlyCollection<KeyValuePair<string, double>> values)
+    {
+        if (stage is null || tensorBoard is null) throw new InvalidOperationException("Step was called before StageStarted.");
+        metrics.Write(step, stage, values.Where(pair => !MetricCatalog.IsTiming(pair.Key)));
+        var clocked = values.Where(pair => MetricCatalog.IsTiming(pair.Key)).ToArray();
+        if (clocked.Length > 0) timings.Write(step, stage, clocked);
+        tensorBoard.Scalars(stage, step, values);
+        console.Step(step, values);
+    }
+
+    /// <summary>Keeps a sampled completion.</summary>
+    public void Sample(SampleRow row) => samples.Write(row);
+
+    /// <summary>A stage is done.</summary>
+    /// <param name="result">Its outcome.</param>
+    /// <param name="output">What it left behind, e.g. its model's folder.</param>
+    public void StageFinished(StageSummary result, string? output = null)
+    {
+        tensorBoard?.Dispose();
+        (tensorBoard, stage) = (null, null);
+        console.StageFinished(result, output);
+    }
+
+    /// <summary>Closes the files.</summary>
+    public void Dispose()
+    {
+        tensorBoard?.Dispose();
+        metrics.Dispose();
+        timings.Dispose();
+        samples.Dispose();
+    }
+}

@@ -1,0 +1,83 @@
+namespace LlmRL.Runs;
+
+/// <summary>What is known about a running stage: where it is, how fast, and how its headline metrics moved.</summary>
+internal sealed class StageProgress
+{
+    private readonly TimeProvider time;
+    private readonly long started;
+    private readonly List<string> headlines = [];
+    private readonly Dictionary<string, List<double>> history = [];
+    private long firstStepEnded;
+    private int firstStep = -1;
+
+    public StageProgress(string name, string kind, int totalSteps, int startStep, TimeProvider time)
+    {
+        (Name, Kind, TotalSteps, Step) = (name, kind, totalSteps, startStep);
+        this.time = time;
+        started = time.GetTimestamp();
+    }
+
+    public string Name { get; }
+
+    public string Kind { get; }
+
+    public int TotalSteps { get; }
+
+    public int Step { get; private set; }
+
+    public double? TokensPerSecond { get; private set; }
+
+    public double Elapsed => time.GetElapsedTime(started).TotalSeconds;
+
+    public IReadOnlyList<string> Headlines => headlines;
+
+    public IReadOnlyList<double> History(string metric) => history[metric];
+
+    public double Latest(string metric) => history[metric][^1];
+
+    /// <summary>Seconds left at the pace so far; the first step, which pays for warming up, is left out as soon as there is a second.</summary>
+    public double? SecondsLeft
+    {
+        get
+        {
+            if (firstStep < 0) return null;
+            var steps = Step - firstStep;
+            var pace = steps > 0 ? time.GetElapsedTime(firstStepEnded).TotalSeconds / steps : Elapsed;
+            return pace * (TotalSteps - Step);
+        }
+    }
+
+    public void Update(int step, IEnumerable<KeyValuePair<string, double>> values)
+    {
+        Step = step;
+        if (firstStep < 0) (firstStep, firstStepEnded) = (step, time.GetTimestamp());
+        var row = new Dictionary<string, double>(values);
+        if (row.TryGetValue("tokens_per_second", out var rate)) TokensPerSecond = rate;
+        if (headlines.Count == 0) ChooseHeadlines(row);
+        foreach (var name in headlines)
+        {
+            if (row.TryGetValue(name, out var value)) history[name].Add(value);
+        }
+    }
+
+    /// <summary>A metric's mean over the first and over the last twentieth of the steps, at least one step each.</summary>
+    public (double First, double Last) FirstAndLast(string metric)
+    {
+        var values = history[metric];
+        var span = Math.Max(1, values.Count / 20);
+        return (values.Take(span).Average(), values.TakeLast(span).Average());
+    }
+
+    private void ChooseHeadlines(Dictionary<string, double> row)
+    {
+        var labels = new HashSet<string>();
+        var known = MetricCatalog.Headlines(Kind);
+        foreach (var name in known.Concat(row.Keys.Where(name => known.All(k => !row.ContainsKey(k)) && !MetricCatalog.IsTiming(name))))
+        {
+            if (headlines.Count == 3) return;
+            if (!row.ContainsKey(name) || !labels.Add(MetricCatalog.Describe(name).Label)) continue;
+            headlines.Add(name);
+            history[name] = [];
+        }
+    }
+}
