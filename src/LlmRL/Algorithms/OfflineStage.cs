@@ -1,0 +1,66 @@
+using System.ComponentModel.DataAnnotations;
+using LlmRL.Data;
+using LlmRL.Models;
+using LlmRL.Recipes;
+using LlmRL.Runs;
+using LlmRL.Training;
+
+namespace LlmRL.Algorithms;
+
+/// <summary>A stage that learns from a fixed data set: data set → loss → step.</summary>
+public abstract record OfflineStage : TrainingStage
+{
+    /// <summary>What it learns from.</summary>
+    public required DataSource Data { get; init; }
+
+    /// <summary>Held-out rows on which the result is measured at the end.</summary>
+    public DataSource? EvalData { get; init; }
+
+    /// <summary>The model to start from: an earlier stage, a folder, or <c>base</c> for the recipe's model.</summary>
+    public string Policy { get; init; } = Recipe.BaseModel;
+
+    /// <summary>Rows per step.</summary>
+    [Range(1, 1 << 20)]
+    public int BatchSize { get; init; } = 32;
+
+    /// <summary>Rows with more tokens, prompt and completion together, are left out and counted in a warning.</summary>
+    [Range(2, 1 << 20)]
+    public int? MaxLength { get; init; }
+
+    /// <inheritdoc/>
+    public override IEnumerable<string> Inputs => [Policy];
+
+    /// <inheritdoc/>
+    public override StageSummary Run(StageContext context) => OfflineLoop.Run(this, context);
+
+    /// <summary>Loads the model that is trained.</summary>
+    public abstract Transformer LoadModel(StageContext context);
+
+    /// <summary>Turns a row into token sequences: one for a demonstration, chosen and rejected for a pair.</summary>
+    /// <exception cref="BadInputException">The row lacks a column that this stage needs.</exception>
+    public abstract EncodedExample Encode(Example example, StageContext context);
+
+    /// <summary>Runs a micro-batch forward and backward, adding to the model's gradients.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="micro">Some rows of the batch.</param>
+    /// <param name="share">What the whole batch holds.</param>
+    /// <param name="metrics">Where the numbers go.</param>
+    /// <param name="train">False: forward only, for measuring.</param>
+    public abstract void Accumulate(Transformer model, IReadOnlyList<EncodedExample> micro, BatchShare share, BatchMetrics metrics, bool train);
+
+    /// <summary>What remains to do once the last step is taken, before the model is saved.</summary>
+    public virtual void Finish(Transformer model, StageContext context) { }
+}
+
+/// <summary>A row as tokens.</summary>
+/// <param name="Sequences">One sequence, or chosen and rejected.</param>
+/// <param name="PromptLength">How many tokens at the start are the prompt; they are not learned.</param>
+/// <param name="Example">The row.</param>
+public sealed record EncodedExample(int[][] Sequences, int PromptLength, Example Example)
+{
+    /// <summary>Tokens of all sequences.</summary>
+    public int Length => Sequences.Sum(sequence => sequence.Length);
+
+    /// <summary>Tokens that are learned.</summary>
+    public int TargetCount => Sequences.Sum(sequence => sequence.Length - PromptLength);
+}

@@ -1,0 +1,93 @@
+using System.ComponentModel.DataAnnotations;
+using LlmRL.Data;
+using LlmRL.Losses;
+using LlmRL.Models;
+using LlmRL.Recipes;
+using LlmRL.Recipes.Binding;
+using LlmRL.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmRL.Algorithms;
+
+/// <summary>
+/// Bradley–Terry reward model over preference pairs (<see cref="PreferenceLosses.BradleyTerry"/>): the body of the policy with a scalar head, read at
+/// the EOS token. Details that decide whether it works: arXiv 2403.17031.
+/// </summary>
+[Variant("reward_model")]
+public sealed record RewardModel : OfflineStage
+{
+    /// <summary>c of the centring term c·(r_w + r_l)²; 0: none.</summary>
+    [Range(0.0, 100.0)]
+    public double CenterRewardsCoefficient { get; init; }
+
+    /// <summary>Demonstrations whose scores average 0 after training: the scores are shifted by a constant, which is saved with the model.</summary>
+    public DataSource? CenterOn { get; init; }
+
+    /// <inheritdoc/>
+    public override Transformer LoadModel(StageContext context) => context.LoadModel(Policy, scalarHead: true);
+
+    /// <inheritdoc/>
+    public override EncodedExample Encode(Example example, StageContext context)
+    {
+        if (example.Chosen is null || example.Rejected is null)
+            throw new BadInputException($"{example.Source}: a reward_model stage needs the columns chosen and rejected in every row; map them under data.columns.");
+        var (prompt, chosen) = context.EncodePair(example.Prompt, example.Chosen);
+        var (_, rejected) = context.EncodePair(example.Prompt, example.Rejected);
+        return new EncodedExample([[.. prompt, .. chosen], [.. prompt, .. rejected]], prompt.Length, example);
+    }
+
+    /// <inheritdoc/>
+    public override void Accumulate(Transformer model, IReadOnlyList<EncodedExample> micro, BatchShare share, BatchMetrics metrics, bool train)
+    {
+        // Chosen first, then rejected, so that the two halves are views.
+        var sequences = micro.Select(example => example.Sequences[0]).Concat(micro.Select(example => example.Sequences[1]));
+        var rewards = LastTokenScores(model, [.. sequences]);
+        var chosen = rewards.narrow(0, 0, micro.Count);
+        var rejected = rewards.narrow(0, micro.Count, micro.Count);
+        var margins = micro.Any(example => example.Example.Margin is not null)
+            ? tensor(micro.Select(example => (float)(example.Example.Margin ?? 0)).ToArray()).to(model.Device)
+            : null;
+        var losses = PreferenceLosses.BradleyTerry(chosen, rejected, margins, CenterRewardsCoefficient);
+        if (train)
+            (losses.sum() / share.Sequences).backward();
+
+        metrics.Add("loss", losses.detach().mean().item<float>(), micro.Count);
+        metrics.Add("accuracy", chosen.gt(rejected).to_type(ScalarType.Float32).mean().item<float>(), micro.Count);
+        metrics.Add("margin", (chosen - rejected).detach().mean().item<float>(), micro.Count);
+        metrics.Add("mean_reward", rewards.detach().mean().item<float>(), micro.Count);
+    }
+
+    /// <summary>The score of each sequence at its last token, (B).</summary>
+    public static Tensor LastTokenScores(Transformer model, IReadOnlyList<int[]> sequences)
+    {
+        using var tokens = new TokenBatch(sequences, model.Device);
+        var last = tokens.Starts.Skip(1).Select(start => (long)start - 1).ToArray();
+        return model.Scores(model.Hidden(tokens).index_select(0, tensor(last).to(model.Device)));
+    }
+
+    /// <inheritdoc/>
+    public override void Finish(Transformer model, StageContext context)
+    {
+        if (CenterOn is null)
+            return;
+        using var guard = no_grad();
+        var demonstrations = context.Open(CenterOn);
+        var encoded = Enumerable.Range(0, Math.Min(demonstrations.Count, 1000)).Select(i =>
+        {
+            var example = demonstrations[i];
+            var completion = example.Completion ?? throw new BadInputException($"{example.Source}: center_on needs demonstrations with a completion.");
+            var (prompt, target) = context.EncodePair(example.Prompt, completion);
+            return new[] { prompt.Concat(target).ToArray() };
+        });
+        var (sum, count) = (0.0, 0);
+        foreach (var micro in MicroBatches.Split(encoded, sequences => sequences[0].Length, MicroBatchTokens))
+        {
+            using var scope = NewDisposeScope();
+            sum += LastTokenScores(model, [.. micro.Select(sequences => sequences[0])]).sum().item<float>();
+            count += micro.Count;
+        }
+
+        model.ScoreShift -= sum / count;
+    }
+}

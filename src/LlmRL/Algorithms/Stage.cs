@@ -1,0 +1,85 @@
+using System.ComponentModel.DataAnnotations;
+using LlmRL.Runs;
+using LlmRL.Training;
+
+namespace LlmRL.Algorithms;
+
+/// <summary>One stage of a recipe: what to do, with every setting. Its kind is its <c>[Variant]</c> name.</summary>
+public abstract record Stage
+{
+    /// <summary>The name under which later stages and the run directory refer to it.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Names of the stages or folders whose models this stage reads.</summary>
+    public abstract IEnumerable<string> Inputs { get; }
+
+    /// <summary>Whether it leaves a model in <c>final/NAME</c>.</summary>
+    public virtual bool HasModel => true;
+
+    /// <summary>Does the work.</summary>
+    public abstract StageSummary Run(StageContext context);
+}
+
+/// <summary>What every stage that trains has: the optimizer's settings, named as Hugging Face's <c>TrainingArguments</c>.</summary>
+public abstract record TrainingStage : Stage
+{
+    /// <summary>Number of optimizer steps (offline) or sampling phases (online).</summary>
+    [Range(1, int.MaxValue)]
+    public required int Steps { get; init; }
+
+    /// <summary>Peak learning rate.</summary>
+    [Range(0.0, 10.0)]
+    public double LearningRate { get; init; } = 1e-3;
+
+    /// <summary>How the learning rate moves.</summary>
+    public LearningRateSchedule LrSchedulerType { get; init; } = LearningRateSchedule.Linear;
+
+    /// <summary>Steps over which the learning rate rises from 0.</summary>
+    [Range(0, int.MaxValue)]
+    public int WarmupSteps { get; init; }
+
+    /// <summary>Decoupled weight decay, on matrices only.</summary>
+    [Range(0.0, 10.0)]
+    public double WeightDecay { get; init; }
+
+    /// <summary>Gradients are scaled down to this norm; 0: never.</summary>
+    [Range(0.0, 1e6)]
+    public double MaxGradNorm { get; init; } = 1;
+
+    /// <summary>β₁ of Adam.</summary>
+    [Range(0.0, 0.9999999)]
+    public double AdamBeta1 { get; init; } = 0.9;
+
+    /// <summary>β₂ of Adam.</summary>
+    [Range(0.0, 0.9999999)]
+    public double AdamBeta2 { get; init; } = 0.999;
+
+    /// <summary>ε of Adam: 1e-5, as in the reference implementations of RLHF (arXiv 2403.17031).</summary>
+    [Range(1e-12, 1.0)]
+    public double AdamEpsilon { get; init; } = 1e-5;
+
+    /// <summary>Most tokens that go through the model at once, padding included: bounds memory, changes no result beyond rounding.</summary>
+    [Range(16, int.MaxValue)]
+    public int MicroBatchTokens { get; init; } = 8192;
+
+    /// <summary>A checkpoint is written every so many steps; 0: only the final model.</summary>
+    [Range(0, int.MaxValue)]
+    public int SaveSteps { get; init; }
+
+    /// <summary>How many checkpoints are kept.</summary>
+    [Range(1, int.MaxValue)]
+    public int SaveTotalLimit { get; init; } = 2;
+
+    /// <summary>The optimizer's settings.</summary>
+    public AdamWOptions OptimizerOptions() => new()
+    {
+        Beta1 = AdamBeta1,
+        Beta2 = AdamBeta2,
+        Epsilon = AdamEpsilon,
+        WeightDecay = WeightDecay,
+        MaxGradNorm = MaxGradNorm,
+    };
+
+    /// <summary>The learning rate of a step, counted from 0.</summary>
+    public double LearningRateAt(long step) => LrSchedulerType.At(LearningRate, step, Steps, WarmupSteps);
+}

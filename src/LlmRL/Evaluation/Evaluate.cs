@@ -1,0 +1,105 @@
+using System.ComponentModel.DataAnnotations;
+using LlmRL.Algorithms;
+using LlmRL.Recipes;
+using LlmRL.Recipes.Binding;
+using LlmRL.Rewards;
+using LlmRL.Runs;
+using LlmRL.Training;
+
+namespace LlmRL.Evaluation;
+
+/// <summary>
+/// Measures policies on held-out prompts: pass@k against a verifier, win rate against reference completions by a judge, reward, KL to a reference
+/// policy, length, diversity; and reward models on held-out pairs. All policies answer the same prompts with the same random numbers.
+/// </summary>
+[Variant("evaluate")]
+public sealed record Evaluate : Stage, IValidated
+{
+    /// <summary>The policies: stages, folders, or <c>base</c>.</summary>
+    public required IReadOnlyList<string> Policies { get; init; }
+
+    /// <summary>The prompts, with answers or reference completions.</summary>
+    public required DataSource Data { get; init; }
+
+    /// <summary>The k of pass@k; the largest is the number of completions per prompt. Empty: one completion per prompt and no pass@k.</summary>
+    public IReadOnlyList<int> PassAtK { get; init; } = [];
+
+    /// <summary>What decides whether a completion passes (score ≥ 1); the math verifier by default.</summary>
+    public IReward Verifier { get; init; } = new MathReward();
+
+    /// <summary>Scores completions; reported as <c>reward/POLICY</c>.</summary>
+    public IRewardSource? Reward { get; init; }
+
+    /// <summary>Compares completions with the data's reference completions: <c>win_rate/POLICY</c>, and its own score as <c>gold/POLICY</c>.</summary>
+    public IReward? Judge { get; init; }
+
+    /// <summary>The policy that <c>kl/POLICY</c> is measured against; by default the first one.</summary>
+    public string? Reference { get; init; }
+
+    /// <summary>Reward models whose accuracy is measured on <see cref="Pairs"/>.</summary>
+    public IReadOnlyList<string> RewardModels { get; init; } = [];
+
+    /// <summary>Held-out preference pairs.</summary>
+    public DataSource? Pairs { get; init; }
+
+    /// <summary>τ: sampling temperature; 0 takes the most probable token.</summary>
+    [Range(0.0, 100.0)]
+    public double Temperature { get; init; } = 1;
+
+    /// <summary>Nucleus sampling: the smallest set of tokens with at least this probability.</summary>
+    [Range(0.0, 1.0)]
+    public double TopP { get; init; } = 1;
+
+    /// <summary>Most tokens of a completion.</summary>
+    [Range(1, 1 << 20)]
+    public int MaxCompletionLength { get; init; } = 64;
+
+    /// <summary>Most tokens that go through a model at once.</summary>
+    [Range(16, int.MaxValue)]
+    public int MicroBatchTokens { get; init; } = 8192;
+
+    /// <summary>How many prompts' completions are kept for the report.</summary>
+    [Range(0, 10000)]
+    public int LogCompletions { get; init; } = 8;
+
+    /// <inheritdoc/>
+    public override bool HasModel => false;
+
+    /// <inheritdoc/>
+    public override IEnumerable<string> Inputs =>
+        Policies.Concat(RewardModels).Concat(Reference is null ? [] : [Reference]).Concat(Reward?.Models ?? []);
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Validate()
+    {
+        if (PassAtK.Any(k => k < 1))
+            yield return (nameof(PassAtK), $"k is {PassAtK.Min()} but must be at least 1");
+        if (RewardModels.Count > 0 && Pairs is null)
+            yield return (nameof(RewardModels), "their accuracy is measured on pairs; name held-out ones under pairs");
+    }
+
+    /// <inheritdoc/>
+    public override StageSummary Run(StageContext context)
+    {
+        var metrics = new OrderedDictionary<string, double>();
+        context.Log.StageStarted(Name, context.Kind(this), Policies.Count + RewardModels.Count);
+        var done = 0;
+        using (var evaluation = new PolicyEvaluation(this, context))
+        {
+            foreach (var policy in Policies)
+                Report(evaluation.Measure(policy));
+        }
+
+        foreach (var model in RewardModels)
+            Report(RewardModelEvaluation.Measure(this, model, context));
+        return context.Summary(this, metrics);
+
+        void Report(IEnumerable<KeyValuePair<string, double>> measured)
+        {
+            var rows = measured.ToArray();
+            foreach (var (name, value) in rows)
+                metrics[name] = value;
+            context.Log.Step(++done, rows);
+        }
+    }
+}

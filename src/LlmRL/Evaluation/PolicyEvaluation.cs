@@ -1,0 +1,145 @@
+using LlmRL.Data;
+using LlmRL.Models;
+using LlmRL.Rewards;
+using LlmRL.Rollouts;
+using LlmRL.Runs;
+using LlmRL.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmRL.Evaluation;
+
+/// <summary>Samples a policy's completions of the held-out prompts and turns them into numbers with standard errors.</summary>
+internal sealed class PolicyEvaluation : IDisposable
+{
+    private readonly Evaluate stage;
+    private readonly StageContext context;
+    private readonly Example[] examples;
+    private readonly RewardScorer? scorer;
+    private readonly Transformer? reference;
+    private readonly int samples;
+
+    public PolicyEvaluation(Evaluate stage, StageContext context)
+    {
+        (this.stage, this.context) = (stage, context);
+        var data = context.Open(stage.Data);
+        examples = [.. Enumerable.Range(0, data.Count).Select(i => data[i])];
+        samples = stage.PassAtK.DefaultIfEmpty(1).Max();
+        scorer = stage.Reward is { } source ? new RewardScorer(source, context, stage.MicroBatchTokens) : null;
+        if (stage.Temperature > 0 && (stage.Reference ?? stage.Policies.FirstOrDefault()) is { } name)
+            reference = context.LoadModel(name, trainable: false);
+        if (stage.PassAtK.Count > 0 && examples.FirstOrDefault(example => example.Answer is null) is { } unanswered)
+            throw new BadInputException($"{unanswered.Source}: pass_at_k needs an answer in every row; map its column under data.columns.answer.");
+        if (stage.Judge is not null && examples.FirstOrDefault(example => example.Completion is null) is { } unreferenced)
+            throw new BadInputException($"{unreferenced.Source}: a judge compares with a reference completion, which this row lacks; map its column under data.columns.completion.");
+    }
+
+    /// <summary>Everything about one policy, keyed <c>metric/POLICY</c>.</summary>
+    public IEnumerable<KeyValuePair<string, double>> Measure(string policyName)
+    {
+        using var policy = context.LoadModel(policyName, trainable: false);
+        using var sampler = new PolicySampler(policy, context);
+        var options = new SamplingOptions { Temperature = stage.Temperature, TopP = stage.TopP, MaxNewTokens = stage.MaxCompletionLength };
+        var rollout = sampler.Sample(examples, samples, options, new SampleKey(context.Key("sampling"), 0), scorer);
+        var rows = new MeasuredRows(policyName);
+        if (stage.PassAtK.Count > 0)
+            AddPassRates(rollout, rows);
+        if (stage.Judge is { } judge)
+            AddJudgement(rollout, judge, rows);
+        if (scorer is not null)
+            rows.AddMean("reward", rollout.Groups().Select(group => group.Average(trajectory => trajectory.Score)));
+        if (reference is not null)
+            AddKl(rollout, reference, rows);
+        rows.AddMean("length", rollout.Trajectories.Select(trajectory => (double)trajectory.Length));
+        rows.Add("clipped_ratio", rollout.Trajectories.Average(trajectory => trajectory.IsTruncated ? 1.0 : 0));
+        rows.Add("distinct-2", Diversity.DistinctN(rollout.Trajectories.Select(trajectory => trajectory.Completion.Tokens), 2));
+        Keep(rollout, policyName);
+        return rows.All;
+    }
+
+    public void Dispose()
+    {
+        scorer?.Dispose();
+        reference?.Dispose();
+    }
+
+    private void AddPassRates(Rollout rollout, MeasuredRows rows)
+    {
+        var correct = rollout.Groups().AsParallel().AsOrdered()
+            .Select(group => group.Count(trajectory => stage.Verifier.Score(trajectory.Example, trajectory.Text) >= 1)).ToArray();
+        foreach (var k in stage.PassAtK.Distinct().Order())
+            rows.AddMean($"pass@{k}", correct.Select(c => PassAtK.Estimate(samples, c, k)));
+        var levels = examples.Select(example => example.Difficulty).Distinct().Order().ToArray();
+        if (levels.Length < 2)
+            return;
+        foreach (var level in levels)
+            rows.AddMean($"pass@1[difficulty={level}]", correct.Where((_, i) => examples[i].Difficulty == level).Select(c => PassAtK.Estimate(samples, c, 1)));
+    }
+
+    private void AddJudgement(Rollout rollout, IReward judge, MeasuredRows rows)
+    {
+        var judged = rollout.Groups().AsParallel().AsOrdered().Select(group =>
+        {
+            var human = judge.Score(group[0].Example, group[0].Example.Completion!);
+            var scores = group.Select(trajectory => judge.Score(trajectory.Example, trajectory.Text)).ToArray();
+            return (Gold: scores.Average(), Win: scores.Average(score => score > human ? 1 : score == human ? 0.5 : 0));
+        }).ToArray();
+        rows.AddMean("win_rate", judged.Select(pair => pair.Win));
+        rows.AddMean("gold", judged.Select(pair => pair.Gold));
+    }
+
+    private void AddKl(Rollout rollout, Transformer model, MeasuredRows rows)
+    {
+        using var guard = no_grad();
+        var share = new BatchShare(rollout.Trajectories.Count, rollout.TokenCount);
+        foreach (var micro in MicroBatches.Split(rollout.Trajectories, trajectory => trajectory.Prompt.Length + trajectory.Length, stage.MicroBatchTokens))
+        {
+            using var scope = NewDisposeScope();
+            using var batch = new PolicyBatch(micro, model.Device, share) { Metrics = new BatchMetrics() };
+            using var forward = batch.Forward(model, stage.Temperature);
+            PolicyBatch.Unpad(batch.LogProbs, micro, (trajectory, values) => trajectory.ReferenceLogProbs = values);
+        }
+
+        rows.AddMean("kl", rollout.Trajectories.Select(trajectory => trajectory.KlToReference()));
+    }
+
+    private void Keep(Rollout rollout, string policyName)
+    {
+        for (var i = 0; i < Math.Min(stage.LogCompletions, examples.Length); i++)
+        {
+            var trajectory = rollout.Trajectories[i * samples];
+            double? score = stage.Judge?.Score(examples[i], trajectory.Text) ?? (stage.PassAtK.Count > 0 ? stage.Verifier.Score(examples[i], trajectory.Text)
+                : scorer is null ? null : trajectory.Score);
+            context.Log.Sample(new SampleRow
+            {
+                Step = 0,
+                Stage = stage.Name,
+                Policy = policyName,
+                PromptIndex = i,
+                Prompt = examples[i].Prompt,
+                Completion = trajectory.Text,
+                Reference = examples[i].Completion ?? examples[i].Answer,
+                Score = score,
+            });
+        }
+    }
+}
+
+/// <summary>Numbers of one policy or model, with their standard errors beside them.</summary>
+/// <param name="subject">The policy or model.</param>
+internal sealed class MeasuredRows(string subject)
+{
+    public List<KeyValuePair<string, double>> All { get; } = [];
+
+    public void Add(string metric, double value) => All.Add(new($"{metric}/{subject}", value));
+
+    /// <summary>The mean over prompts and its standard error s/√n.</summary>
+    public void AddMean(string metric, IEnumerable<double> values)
+    {
+        var all = values.ToArray();
+        var mean = all.Average();
+        Add(metric, mean);
+        if (all.Length > 1)
+            Add(metric + "_se", Math.Sqrt(all.Sum(value => (value - mean) * (value - mean)) / (all.Length - 1) / all.Length));
+    }
+}

@@ -1,0 +1,46 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmRL.Losses;
+
+/// <summary>Surrogates whose gradient is the policy gradient. Shapes (B, T) unless said otherwise; log-probabilities in nats.</summary>
+public static class PolicyGradient
+{
+    /// <summary>
+    /// REINFORCE: ℓ_t = −log π(a_t|s_t)·A_t, so that −∇Σℓ is the score-function estimate of the gradient of the expected return.
+    /// </summary>
+    /// <param name="logProbs">log π of the sampled tokens, (B, T), with gradient.</param>
+    /// <param name="advantages">A_t, (B, T), a constant: return minus baseline.</param>
+    /// <returns>Per-token losses, (B, T).</returns>
+    /// <remarks>Williams 1992, "Simple statistical gradient-following algorithms for connectionist reinforcement learning"; token level as in Sutton et al. 2000.</remarks>
+    public static Tensor Reinforce(Tensor logProbs, Tensor advantages) => -logProbs * advantages;
+
+    /// <summary>
+    /// Clipped surrogate: ℓ = −min(ρA, clip(ρ, 1 − ε_low, 1 + ε_high)·A), ρ = exp(log π − log π_old).
+    /// </summary>
+    /// <param name="logProbs">log π, with gradient.</param>
+    /// <param name="oldLogProbs">log π_old: of the policy that sampled.</param>
+    /// <param name="advantages">A, constant; broadcasts.</param>
+    /// <param name="epsilonLow">ε below 1.</param>
+    /// <param name="epsilonHigh">ε above 1 (asymmetric in DAPO, arXiv 2503.14476).</param>
+    /// <param name="dualClip">c &gt; 1: for A &lt; 0 the loss is at most −c·A (Ye et al. 2020, arXiv 1912.09729); 0: off.</param>
+    /// <returns>Per-token losses.</returns>
+    /// <remarks>Schulman et al. 2017, arXiv 1707.06347, eq. 7.</remarks>
+    public static Tensor PpoClip(Tensor logProbs, Tensor oldLogProbs, Tensor advantages, double epsilonLow, double epsilonHigh, double dualClip = 0)
+    {
+        var ratio = (logProbs - oldLogProbs).exp();
+        var losses = maximum(-advantages * ratio, -advantages * ratio.clamp(1 - epsilonLow, 1 + epsilonHigh));
+        return dualClip > 1 ? where(advantages.lt(0), minimum(losses, -advantages * dualClip), losses) : losses;
+    }
+
+    /// <summary>
+    /// The sequence-level ratio of GSPO with the gradient of each token's own log-probability: log s_t = sg[mean_t(log π − log π_old)] + log π − sg[log π].
+    /// </summary>
+    /// <returns>Log-ratios, (B, 1) broadcastable in value but (B, T) with gradient.</returns>
+    /// <remarks>Zheng et al. 2025, arXiv 2507.18071, eq. 7: s = (π(y)/π_old(y))^(1/|y|).</remarks>
+    public static Tensor SequenceLogRatio(Tensor logProbs, Tensor oldLogProbs, ResponseMask mask)
+    {
+        var mean = mask.SumPerSequence(logProbs - oldLogProbs) / mask.Lengths().clamp_min(1);
+        return mean.unsqueeze(1);
+    }
+}

@@ -1,0 +1,132 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmRL.Models;
+
+/// <summary>
+/// All weights of a model in one contiguous float32 buffer and all gradients in another; each parameter is a view. Zeroing, norm clipping, the
+/// optimizer's step and copying to a reference model are one pass each.
+/// </summary>
+public sealed class FlatParameters : IDisposable
+{
+    private readonly Dictionary<string, int> indexByName = new(StringComparer.Ordinal);
+    private readonly Tensor[] views;
+    private readonly Tensor[] gradientViews;
+
+    /// <summary>Reserves zeroed buffers.</summary>
+    /// <param name="specs">The parameters in memory order.</param>
+    /// <param name="device">Where they live.</param>
+    /// <param name="trainable">Whether gradients are kept.</param>
+    public FlatParameters(IReadOnlyList<ParameterSpec> specs, Device device, bool trainable)
+    {
+        Specs = specs;
+        Offsets = new long[specs.Count];
+        for (var i = 0; i < specs.Count; i++)
+        {
+            indexByName.Add(specs[i].Name, i);
+            Offsets[i] = Count;
+            Count += specs[i].Elements;
+        }
+
+        using var scope = NewDisposeScope();
+        Values = zeros(Count, dtype: ScalarType.Float32, device: device).DetachFromDisposeScope();
+        Gradients = trainable ? zeros(Count, dtype: ScalarType.Float32, device: device).DetachFromDisposeScope() : null;
+        views = new Tensor[specs.Count];
+        gradientViews = new Tensor[trainable ? specs.Count : 0];
+        for (var i = 0; i < specs.Count; i++)
+        {
+            views[i] = Values.narrow(0, Offsets[i], specs[i].Elements).view(specs[i].Shape).DetachFromDisposeScope();
+            if (Gradients is null)
+                continue;
+            views[i].requires_grad_();
+            gradientViews[i] = Gradients.narrow(0, Offsets[i], specs[i].Elements).view(specs[i].Shape).DetachFromDisposeScope();
+            views[i].grad = gradientViews[i];
+        }
+    }
+
+    /// <summary>The parameters in memory order.</summary>
+    public IReadOnlyList<ParameterSpec> Specs { get; }
+
+    /// <summary>Where each parameter starts, in elements.</summary>
+    public long[] Offsets { get; }
+
+    /// <summary>Number of elements of all parameters.</summary>
+    public long Count { get; }
+
+    /// <summary>The weights, shape (Count).</summary>
+    public Tensor Values { get; }
+
+    /// <summary>The gradients, shape (Count), or null where the model is frozen.</summary>
+    public Tensor? Gradients { get; }
+
+    /// <summary>Whether gradients are kept.</summary>
+    public bool Trainable => Gradients is not null;
+
+    /// <summary>One parameter, a view of <see cref="Values"/>.</summary>
+    public Tensor this[string name] => views[indexByName[name]];
+
+    /// <summary>One parameter's gradient, a view of <see cref="Gradients"/>.</summary>
+    public Tensor Gradient(string name) => gradientViews[indexByName[name]];
+
+    /// <summary>One parameter, or null where the architecture has none of this name.</summary>
+    public Tensor? Find(string name) => indexByName.TryGetValue(name, out var index) ? views[index] : null;
+
+    /// <summary>Sets all gradients to zero.</summary>
+    public void ZeroGradients() => Gradients?.zero_();
+
+    /// <summary>Copies all weights of another model of the same layout.</summary>
+    public void CopyFrom(FlatParameters other)
+    {
+        if (other.Count != Count)
+            throw new ArgumentException($"the other model has {other.Count} parameters, this one {Count}");
+        using var guard = no_grad();
+        Values.copy_(other.Values);
+    }
+
+    /// <summary>Draws fresh weights; see <see cref="ParameterInit"/>.</summary>
+    /// <param name="config">The architecture: its initializer range and depth.</param>
+    /// <param name="seed">Each parameter has its own stream, so that adding one does not change the others.</param>
+    public void Initialize(ModelConfig config, ulong seed)
+    {
+        using var guard = no_grad();
+        foreach (var spec in Specs)
+        {
+            var std = spec.Init switch
+            {
+                ParameterInit.Normal => config.InitializerRange,
+                ParameterInit.ResidualNormal => config.InitializerRange / Math.Sqrt(2.0 * config.NumLayers),
+                ParameterInit.ScalarHead => 1 / Math.Sqrt(config.HiddenSize + 1.0),
+                _ => 0,
+            };
+            var values = new float[spec.Elements];
+            if (std == 0)
+                Array.Fill(values, spec.Init == ParameterInit.One ? 1f : 0f);
+            else
+                FillNormal(values, std, new RandomStream(CounterRandom.Key(seed, CounterRandom.Hash(spec.Name))));
+            using var source = tensor(values, spec.Shape);
+            this[spec.Name].copy_(source);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var view in views.Concat(gradientViews))
+            view.Dispose();
+        Gradients?.Dispose();
+        Values.Dispose();
+    }
+
+    private static void FillNormal(Span<float> values, double std, RandomStream stream)
+    {
+        // Box–Muller gives two independent numbers from each pair of uniform ones.
+        for (var i = 0; i < values.Length; i += 2)
+        {
+            var radius = Math.Sqrt(-2 * Math.Log(1 - stream.NextDouble())) * std;
+            var (sin, cos) = Math.SinCos(2 * Math.PI * stream.NextDouble());
+            values[i] = (float)(radius * cos);
+            if (i + 1 < values.Length)
+                values[i + 1] = (float)(radius * sin);
+        }
+    }
+}

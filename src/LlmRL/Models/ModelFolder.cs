@@ -1,0 +1,185 @@
+using System.Text.Json;
+using LlmRL.Runs;
+using LlmRL.Tokenization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmRL.Models;
+
+/// <summary>Reads and writes models as folders in Hugging Face layout: <c>config.json</c>, <c>model.safetensors</c> (or shards with an index), tokenizer files.</summary>
+public static class ModelFolder
+{
+    private const string ConfigName = "config.json", WeightsName = "model.safetensors", IndexName = "model.safetensors.index.json", ShiftKey = "score_shift";
+
+    /// <summary>Whether a path looks like a model folder.</summary>
+    public static bool IsModel(string path) => File.Exists(Path.Combine(path, ConfigName));
+
+    /// <summary>Loads a model.</summary>
+    /// <param name="folder">A folder in Hugging Face layout.</param>
+    /// <param name="scalarHead">Whether a scalar head is wanted. Where the folder holds a language model, its body is loaded and a fresh head is drawn from <paramref name="seed"/>.</param>
+    /// <param name="trainable">Whether gradients are kept.</param>
+    /// <param name="device">Where it goes.</param>
+    /// <param name="seed">Seed of a fresh scalar head.</param>
+    /// <exception cref="BadInputException">A file is missing or damaged, or a tensor is missing or of another shape.</exception>
+    public static Transformer Load(string folder, bool scalarHead = false, bool trainable = true, Device? device = null, ulong seed = 0)
+    {
+        if (!Directory.Exists(folder))
+            throw new BadInputException($"{folder}: no such model folder. It must hold config.json and model.safetensors in Hugging Face layout.");
+        var configPath = Path.Combine(folder, ConfigName);
+        var config = ModelConfigFile.Read(configPath);
+        var hasScore = ModelConfigFile.HasScalarHead(configPath);
+        if (hasScore && !scalarHead)
+            throw new BadInputException($"{folder}: this is a reward or value model (it has a scalar head); a language model is needed here.");
+        var model = new Transformer(config, scalarHead, trainable, device);
+        try
+        {
+            if (scalarHead && !hasScore)
+                model.Parameters.Initialize(config, seed);
+            model.ScoreShift = ModelConfigFile.Extra(configPath, ShiftKey) ?? 0;
+            using var files = OpenWeights(folder);
+            foreach (var (spec, offset) in model.Parameters.Specs.Zip(model.Parameters.Offsets))
+            {
+                if (spec.Name != ParameterLayout.ScoreName || hasScore)
+                    LoadParameter(files, model.Parameters, spec, offset);
+            }
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+
+        return model;
+    }
+
+    /// <summary>
+    /// Writes a model into a folder: each file appears whole or not at all.
+    /// </summary>
+    public static void Save(Transformer model, string folder, Tokenizer? tokenizer)
+    {
+        Directory.CreateDirectory(folder);
+        var extra = new Dictionary<string, double>();
+        if (model.ScoreShift != 0)
+            extra[ShiftKey] = model.ScoreShift;
+        AtomicFile.Write(Path.Combine(folder, WeightsName), stream => SafetensorsWriter.Write(stream, Items(model)));
+        tokenizer?.Save(folder);
+        if (!model.HasScalarHead)
+            AtomicFile.WriteAllText(Path.Combine(folder, "generation_config.json"), GenerationConfig(model.Config));
+        // The config comes last: a folder with one is complete.
+        AtomicFile.WriteAllText(Path.Combine(folder, ConfigName), ModelConfigFile.Write(model.Config, model.HasScalarHead, extra));
+    }
+
+    private static List<SafetensorsWriter.Item> Items(Transformer model)
+    {
+        var items = new List<SafetensorsWriter.Item>();
+        using var host = model.Parameters.Values.detach().cpu();
+        var values = host.data<float>().ToArray();
+        foreach (var (spec, start) in model.Parameters.Specs.Zip(model.Parameters.Offsets))
+        {
+            var offset = start;
+            foreach (var part in spec.Parts)
+            {
+                var begin = checked((int)offset);
+                items.Add(new SafetensorsWriter.Item(part.HuggingFaceName, part.FileShape, part.Transposed
+                    ? destination => Transpose(values.AsSpan(begin, destination.Length), destination, part.Shape[0], part.Shape[1])
+                : destination => values.AsSpan(begin, destination.Length).CopyTo(destination)));
+                offset += part.Elements;
+            }
+        }
+
+        return items;
+    }
+
+    private static string GenerationConfig(ModelConfig config) => JsonSerializer.Serialize(
+        new Dictionary<string, object?> { ["bos_token_id"] = config.BosTokenId, ["eos_token_id"] = config.EosTokenId, ["pad_token_id"] = config.PadTokenId, ["do_sample"] = true },
+        JsonLayout.Indented) + "\n";
+
+    private static void LoadParameter(WeightFiles files, FlatParameters parameters, ParameterSpec spec, long start)
+    {
+        foreach (var part in spec.Parts)
+        {
+            var (reader, entry) = files.Find(part.HuggingFaceName);
+            if (!entry.Shape.SequenceEqual(part.FileShape))
+                throw new BadInputException($"{reader.Path}: tensor {entry.Name} has shape [{string.Join(", ", entry.Shape)}] but config.json asks for [{string.Join(", ", part.FileShape)}].");
+            var values = new float[part.Elements];
+            reader.Read(entry, values);
+            if (part.Transposed)
+            {
+                var turned = new float[values.Length];
+                Transpose(values, turned, part.FileShape[0], part.FileShape[1]);
+                values = turned;
+            }
+
+            using var guard = no_grad();
+            using var scope = NewDisposeScope();
+            parameters.Values.narrow(0, start, part.Elements).copy_(tensor(values));
+            start += part.Elements;
+        }
+    }
+
+    private static void Transpose(ReadOnlySpan<float> source, Span<float> destination, long rows, long columns)
+    {
+        for (var r = 0; r < rows; r++)
+        {
+            for (var c = 0; c < columns; c++)
+                destination[(int)(c * rows + r)] = source[(int)(r * columns + c)];
+        }
+    }
+
+    private static WeightFiles OpenWeights(string folder)
+    {
+        var single = Path.Combine(folder, WeightsName);
+        if (File.Exists(single))
+            return new WeightFiles([single]);
+        var index = Path.Combine(folder, IndexName);
+        if (!File.Exists(index))
+            throw new BadInputException($"{folder}: neither {WeightsName} nor {IndexName} is there; the weights are missing.");
+        try
+        {
+            using var json = JsonDocument.Parse(File.ReadAllBytes(index));
+            var names = json.RootElement.GetProperty("weight_map").EnumerateObject().Select(pair => pair.Value.GetString() ?? "").Distinct();
+            return new WeightFiles([.. names.Order(StringComparer.Ordinal).Select(name => Path.Combine(folder, Path.GetFileName(name)))]);
+        }
+        catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            throw new BadInputException($"{index}: no valid index: {fault.Message}", fault);
+        }
+    }
+
+    /// <summary>The open weight files of a folder.</summary>
+    private sealed class WeightFiles : IDisposable
+    {
+        private readonly List<SafetensorsReader> readers = [];
+
+        public WeightFiles(IReadOnlyList<string> paths)
+        {
+            try
+            {
+                foreach (var path in paths)
+                    readers.Add(new SafetensorsReader(path));
+            }
+            catch
+            {
+                Dispose();
+                throw;
+            }
+        }
+
+        public (SafetensorsReader Reader, SafetensorsEntry Entry) Find(string name)
+        {
+            // GPT-2's own files and some sequence classifiers leave the prefix of the body out.
+            foreach (var spelling in new[] { name, name[(name.IndexOf('.') + 1)..] })
+            {
+                foreach (var reader in readers)
+                {
+                    if (reader.Entries.TryGetValue(spelling, out var entry))
+                        return (reader, entry);
+                }
+            }
+
+            throw new BadInputException($"{readers[0].Path}: tensor {name} is missing; the weights do not belong to this config.json.");
+        }
+
+        public void Dispose() => readers.ForEach(reader => reader.Dispose());
+    }
+}

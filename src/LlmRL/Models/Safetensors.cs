@@ -1,0 +1,233 @@
+using System.Buffers.Binary;
+using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+
+namespace LlmRL.Models;
+
+/// <summary>One tensor of a safetensors file.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Type">Element type as the format spells it: F32, F16, BF16, F64, I64, …</param>
+/// <param name="Shape">Its shape.</param>
+/// <param name="Begin">Offset of its first byte from the start of the data section.</param>
+/// <param name="End">Offset behind its last byte.</param>
+public sealed record SafetensorsEntry(string Name, string Type, long[] Shape, long Begin, long End)
+{
+    /// <summary>Number of elements.</summary>
+    public long Elements => Shape.Aggregate(1L, (product, size) => checked(product * size));
+
+    /// <summary>Bytes of one element, or 0 for an unknown type.</summary>
+    public int ElementSize => Type switch
+    {
+        "F64" or "I64" or "U64" => 8,
+        "F32" or "I32" or "U32" => 4,
+        "F16" or "BF16" or "I16" or "U16" => 2,
+        "I8" or "U8" or "BOOL" => 1,
+        _ => 0,
+    };
+}
+
+/// <summary>
+/// Reads a safetensors file through a memory map: 8 bytes of header length (little endian), a JSON header, then raw data.
+/// The header is checked against the file before anything is read, so that a cut or lying file is refused with one message.
+/// Format: github.com/huggingface/safetensors.
+/// </summary>
+public sealed unsafe class SafetensorsReader : IDisposable
+{
+    private const long MaxHeader = 100_000_000;
+    private readonly MemoryMappedFile map;
+    private readonly MemoryMappedViewAccessor view;
+    private readonly byte* data;
+
+    /// <summary>Opens and checks a file.</summary>
+    /// <exception cref="BadInputException">The file is missing, cut short, or its header is not consistent with it.</exception>
+    public SafetensorsReader(string path)
+    {
+        Path = path;
+        if (!File.Exists(path))
+            throw new BadInputException($"{path}: no such file. Name a folder or file with safetensors weights.");
+        var size = new FileInfo(path).Length;
+        if (size < 10)
+            throw new BadInputException($"{path}: {size} bytes are too few for a safetensors file; it was cut short. Fetch it again.");
+        map = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
+        try
+        {
+            view = map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+            byte* start = null;
+            view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+            var headerLength = BinaryPrimitives.ReadInt64LittleEndian(new ReadOnlySpan<byte>(start, 8));
+            if (headerLength < 2 || headerLength > Math.Min(size - 8, MaxHeader))
+                throw new BadInputException($"{path}: the header claims {headerLength} bytes but the file has {size}; it is cut short or no safetensors file.");
+            data = start + 8 + headerLength;
+            (Entries, Metadata) = ParseHeader(path, new ReadOnlySpan<byte>(start + 8, (int)headerLength), size - 8 - headerLength);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The file.</summary>
+    public string Path { get; }
+
+    /// <summary>The tensors by name.</summary>
+    public IReadOnlyDictionary<string, SafetensorsEntry> Entries { get; }
+
+    /// <summary>The <c>__metadata__</c> text pairs.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <summary>Copies a floating-point tensor into float32 memory, widening F16 and BF16 and rounding F64.</summary>
+    public void Read(SafetensorsEntry entry, Span<float> destination)
+    {
+        if (destination.Length != entry.Elements)
+            throw new ArgumentException($"{entry.Name} has {entry.Elements} elements, the destination {destination.Length}");
+        var source = new ReadOnlySpan<byte>(data + entry.Begin, checked((int)(entry.End - entry.Begin)));
+        switch (entry.Type)
+        {
+            case "F32":
+                MemoryMarshal.Cast<byte, float>(source).CopyTo(destination);
+                break;
+            case "F64":
+                var doubles = MemoryMarshal.Cast<byte, double>(source);
+                for (var i = 0; i < destination.Length; i++)
+                    destination[i] = (float)doubles[i];
+                break;
+            case "F16":
+                var halves = MemoryMarshal.Cast<byte, Half>(source);
+                for (var i = 0; i < destination.Length; i++)
+                    destination[i] = (float)halves[i];
+                break;
+            case "BF16":
+                var words = MemoryMarshal.Cast<byte, ushort>(source);
+                for (var i = 0; i < destination.Length; i++)
+                    destination[i] = BitConverter.UInt32BitsToSingle((uint)words[i] << 16);
+                break;
+            default:
+                throw new BadInputException($"{Path}: tensor {entry.Name} has type {entry.Type}; weights must be F32, F16, BF16 or F64.");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (data != null)
+            view.SafeMemoryMappedViewHandle.ReleasePointer();
+        view?.Dispose();
+        map.Dispose();
+    }
+
+    private static (Dictionary<string, SafetensorsEntry>, Dictionary<string, string>) ParseHeader(string path, ReadOnlySpan<byte> header, long dataLength)
+    {
+        var entries = new Dictionary<string, SafetensorsEntry>(StringComparer.Ordinal);
+        var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
+        try
+        {
+            using var json = JsonDocument.Parse(header.ToArray());
+            foreach (var property in json.RootElement.EnumerateObject())
+            {
+                if (property.Name == "__metadata__")
+                {
+                    foreach (var pair in property.Value.EnumerateObject())
+                        metadata[pair.Name] = pair.Value.GetString() ?? "";
+                    continue;
+                }
+
+                var shape = property.Value.GetProperty("shape").EnumerateArray().Select(size => size.GetInt64()).ToArray();
+                var offsets = property.Value.GetProperty("data_offsets");
+                var entry = new SafetensorsEntry(property.Name, property.Value.GetProperty("dtype").GetString() ?? "", shape, offsets[0].GetInt64(), offsets[1].GetInt64());
+                Check(path, entry, dataLength);
+                if (!entries.TryAdd(entry.Name, entry))
+                    throw new BadInputException($"{path}: tensor {entry.Name} stands twice in the header.");
+            }
+        }
+        catch (Exception fault) when (fault is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or IndexOutOfRangeException)
+        {
+            throw new BadInputException($"{path}: the header is no valid safetensors JSON ({fault.Message}). Fetch the file again.", fault);
+        }
+
+        return (entries, metadata);
+    }
+
+    private static void Check(string path, SafetensorsEntry entry, long dataLength)
+    {
+        if (entry.Begin < 0 || entry.End < entry.Begin || entry.End > dataLength)
+            throw new BadInputException($"{path}: tensor {entry.Name} lies at bytes {entry.Begin} to {entry.End} but the file has {dataLength} bytes of data; it is cut short or damaged.");
+        long bytes;
+        try
+        {
+            bytes = checked(entry.Elements * entry.ElementSize);
+        }
+        catch (OverflowException)
+        {
+            bytes = -1;
+        }
+
+        if (entry.ElementSize == 0)
+            throw new BadInputException($"{path}: tensor {entry.Name} has the unknown type '{entry.Type}'.");
+        if (Array.Exists(entry.Shape, size => size < 0) || bytes != entry.End - entry.Begin)
+            throw new BadInputException($"{path}: tensor {entry.Name} of shape [{string.Join(", ", entry.Shape)}] and type {entry.Type} does not fit its {entry.End - entry.Begin} bytes.");
+    }
+}
+
+/// <summary>Writes safetensors files in float32.</summary>
+public static class SafetensorsWriter
+{
+    /// <summary>One tensor to write.</summary>
+    /// <param name="Name">Its name.</param>
+    /// <param name="Shape">Its shape.</param>
+    /// <param name="Write">Copies its elements, row-major, into the destination.</param>
+    public sealed record Item(string Name, long[] Shape, SpanAction Write);
+
+    /// <summary>Fills a span with a tensor's elements.</summary>
+    public delegate void SpanAction(Span<float> destination);
+
+    /// <summary>Writes all items, in the given order, to a stream. The caller makes the file atomic.</summary>
+    public static void Write(Stream stream, IReadOnlyList<Item> items, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        using var header = new MemoryStream();
+        using (var json = new Utf8JsonWriter(header))
+        {
+            json.WriteStartObject();
+            json.WriteStartObject("__metadata__");
+            foreach (var (key, value) in (metadata ?? new Dictionary<string, string>()).Append(new("format", "pt")))
+                json.WriteString(key, value);
+            json.WriteEndObject();
+            var offset = 0L;
+            foreach (var item in items)
+            {
+                var bytes = Elements(item.Shape) * sizeof(float);
+                json.WriteStartObject(item.Name);
+                json.WriteString("dtype", "F32");
+                json.WriteStartArray("shape");
+                foreach (var size in item.Shape)
+                    json.WriteNumberValue(size);
+                json.WriteEndArray();
+                json.WriteStartArray("data_offsets");
+                json.WriteNumberValue(offset);
+                json.WriteNumberValue(offset += bytes);
+                json.WriteEndArray();
+                json.WriteEndObject();
+            }
+
+            json.WriteEndObject();
+        }
+
+        // The data section starts at a multiple of 8 bytes, so that a reader can map it as floats.
+        var text = Encoding.UTF8.GetString(header.ToArray());
+        text = text.PadRight((text.Length + 7) / 8 * 8);
+        Span<byte> length = stackalloc byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(length, text.Length);
+        stream.Write(length);
+        stream.Write(Encoding.UTF8.GetBytes(text));
+        foreach (var item in items)
+        {
+            var values = new float[Elements(item.Shape)];
+            item.Write(values);
+            stream.Write(MemoryMarshal.AsBytes<float>(values));
+        }
+    }
+
+    private static long Elements(long[] shape) => shape.Aggregate(1L, (product, size) => product * size);
+}

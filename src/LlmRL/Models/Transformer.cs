@@ -1,0 +1,232 @@
+using TorchSharp;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace LlmRL.Models;
+
+/// <summary>
+/// A decoder-only transformer (Vaswani et al. 2017, pre-norm as in Radford et al. 2019 and Touvron et al. 2023), driven by a <see cref="ModelConfig"/>:
+/// x ← x + attention(norm(x)); x ← x + mlp(norm(x)), over every block, then a final norm. Its head is either a language model's (V rows, applied by
+/// <see cref="TokenScores"/> only where it counts) or a scalar one (reward, value).
+/// </summary>
+public sealed class Transformer : IDisposable
+{
+    private readonly LayerNames[] layers;
+    private readonly Dictionary<int, Tensor> causalMasks = [];
+    private Tensor? rotaryCos, rotarySin;
+
+    /// <summary>Reserves the weights of an architecture, all zero.</summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="scalarHead">Whether the head gives one score per position instead of logits.</param>
+    /// <param name="trainable">Whether gradients are kept.</param>
+    /// <param name="device">Where it lives; the CPU by default.</param>
+    public Transformer(ModelConfig config, bool scalarHead = false, bool trainable = true, Device? device = null)
+    {
+        Config = config;
+        Device = device ?? CPU;
+        HasScalarHead = scalarHead;
+        Parameters = new FlatParameters(ParameterLayout.Of(config, scalarHead), Device, trainable);
+        layers = [.. Enumerable.Range(0, config.NumLayers).Select(layer => new LayerNames(layer))];
+    }
+
+    /// <summary>The architecture.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>Where it lives.</summary>
+    public Device Device { get; }
+
+    /// <summary>Whether the head gives one score per position.</summary>
+    public bool HasScalarHead { get; }
+
+    /// <summary>All weights and gradients.</summary>
+    public FlatParameters Parameters { get; }
+
+    /// <summary>Added to every scalar score: shifts a reward model's scores so that demonstrations average 0. Saved beside the weights.</summary>
+    public double ScoreShift { get; set; }
+
+    /// <summary>The language model's head (V, D): the token embedding itself where the two are tied.</summary>
+    public string HeadName => Parameters.Find("head") is null ? "embed" : "head";
+
+    /// <summary>The final hidden states, after the last norm.</summary>
+    /// <param name="batch">N tokens of B sequences.</param>
+    /// <returns>(N, D), with the autograd graph when the model is trainable and gradients are enabled.</returns>
+    public Tensor Hidden(TokenBatch batch)
+    {
+        if (batch.MaxLength > Config.MaxPositions)
+            throw new BadInputException($"a sequence of {batch.MaxLength} tokens is longer than the model's {Config.MaxPositions} positions; shorten prompts or completions, or raise max_position_embeddings.");
+        using var scope = NewDisposeScope();
+        var x = F.embedding(batch.Ids, Parameters["embed"]);
+        if (Config.Positions == PositionKind.Learned)
+            x = x + F.embedding(batch.Positions, Parameters["positions"]);
+        var attention = new AttentionInputs(this, batch);
+        foreach (var names in layers)
+        {
+            using var layerScope = NewDisposeScope();
+            var mixed = attention.Attend(Linear(Norm(x, names.AttentionNorm, names.AttentionNormBias), names.Qkv, names.QkvBias));
+            x = x + Linear(mixed, names.Output, names.OutputBias);
+            x = x + Linear(Gate(Linear(Norm(x, names.MlpNorm, names.MlpNormBias), names.Up, names.UpBias)), names.Down, names.DownBias);
+            x.MoveToOuterDisposeScope();
+        }
+
+        return Norm(x, "norm", "norm_bias").MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The scalar head at every position: hidden · wᵀ + shift, (N).</summary>
+    public Tensor Scores(Tensor hidden)
+    {
+        if (!HasScalarHead)
+            throw new InvalidOperationException("this model has a language model's head");
+        using var scope = NewDisposeScope();
+        return (hidden.matmul(Parameters[ParameterLayout.ScoreName].t()).squeeze(-1) + ScoreShift).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Logits of every position, (N, V). For tests and small inputs: training and rollouts use <see cref="TokenScores"/> and the decoding path.</summary>
+    public Tensor Logits(Tensor hidden)
+    {
+        using var scope = NewDisposeScope();
+        return hidden.matmul(Parameters[HeadName].t()).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var mask in causalMasks.Values)
+            mask.Dispose();
+        rotaryCos?.Dispose();
+        rotarySin?.Dispose();
+        Parameters.Dispose();
+    }
+
+    private Tensor Linear(Tensor x, string weight, string bias) => F.linear(x, Parameters[weight], Parameters.Find(bias));
+
+    private Tensor Norm(Tensor x, string weight, string bias)
+    {
+        if (Config.Norm == NormKind.LayerNorm)
+            return F.layer_norm(x, [Config.HiddenSize], Parameters[weight], Parameters[bias], Config.NormEpsilon);
+        var inverse = (x.square().mean([-1], keepdim: true) + Config.NormEpsilon).rsqrt();
+        return x * inverse * Parameters[weight];
+    }
+
+    private Tensor Gate(Tensor up)
+    {
+        switch (Config.Mlp)
+        {
+            case MlpKind.SwiGlu:
+                var halves = up.chunk(2, -1);
+                return F.silu(halves[0]) * halves[1];
+            case MlpKind.Gelu:
+                return up.gelu();
+            default:
+                return GeluTanh(up);
+        }
+    }
+
+    /// <summary>½x(1 + tanh(√(2/π)(x + 0.044715x³))) (Hendrycks &amp; Gimpel 2016, arXiv 1606.08415).</summary>
+    private static Tensor GeluTanh(Tensor x) => 0.5 * x * (1.0 + ((x + 0.044715 * x.pow(3)) * Math.Sqrt(2 / Math.PI)).tanh());
+
+    /// <summary>0 on and below the diagonal, −∞ above: (T, T).</summary>
+    private Tensor CausalMask(int length)
+    {
+        if (causalMasks.TryGetValue(length, out var mask))
+            return mask;
+        using var scope = NewDisposeScope();
+        mask = full([length, length], double.NegativeInfinity, dtype: ScalarType.Float32, device: Device).triu(1).DetachFromDisposeScope();
+        return causalMasks[length] = mask;
+    }
+
+    /// <summary>cos and sin of position · θ^(−2i/E), each frequency twice so that both halves of a head find theirs: (MaxPositions, E).</summary>
+    private (Tensor Cos, Tensor Sin) Rotary()
+    {
+        if (rotaryCos is null || rotarySin is null)
+        {
+            int half = Config.HeadDim / 2, positions = Config.MaxPositions;
+            float[] cos = new float[positions * Config.HeadDim], sin = new float[positions * Config.HeadDim];
+            for (var p = 0; p < positions; p++)
+            {
+                for (var i = 0; i < half; i++)
+                {
+                    var (s, c) = Math.SinCos(p * Math.Pow(Config.RopeTheta, -2.0 * i / Config.HeadDim));
+                    cos[p * Config.HeadDim + i] = cos[p * Config.HeadDim + half + i] = (float)c;
+                    sin[p * Config.HeadDim + i] = sin[p * Config.HeadDim + half + i] = (float)s;
+                }
+            }
+
+            using var scope = NewDisposeScope();
+            rotaryCos = tensor(cos, [positions, Config.HeadDim]).to(Device).DetachFromDisposeScope();
+            rotarySin = tensor(sin, [positions, Config.HeadDim]).to(Device).DetachFromDisposeScope();
+        }
+
+        return (rotaryCos, rotarySin);
+    }
+
+    /// <summary>What attention needs of a batch, made once and used by every layer.</summary>
+    private sealed class AttentionInputs
+    {
+        private readonly Transformer model;
+        private readonly TokenBatch batch;
+        private readonly Tensor? cos, sin;
+        private readonly Tensor mask;
+        private readonly int heads, groups, width, size, length;
+
+        public AttentionInputs(Transformer model, TokenBatch batch)
+        {
+            (this.model, this.batch) = (model, batch);
+            (heads, groups, width) = (model.Config.NumHeads, model.Config.NumKeyValueHeads, model.Config.HeadDim);
+            (size, length) = (batch.Sequences.Count, batch.MaxLength);
+            if (model.Config.Positions == PositionKind.Rotary)
+            {
+                var (allCos, allSin) = model.Rotary();
+                cos = allCos.index_select(0, batch.Positions).unsqueeze(1);
+                sin = allSin.index_select(0, batch.Positions).unsqueeze(1);
+            }
+
+            mask = model.CausalMask(length);
+        }
+
+        /// <summary>softmax(QKᵀ/√E + causal mask) V per head; (N, (H + 2K)·E) → (N, H·E).</summary>
+        public Tensor Attend(Tensor qkv)
+        {
+            var split = qkv.view(-1, heads + 2 * groups, width);
+            var queryKey = split.narrow(1, 0, heads + groups);
+            if (cos is not null && sin is not null)
+                queryKey = Rotate(queryKey, cos, sin);
+            var query = PerHead(queryKey.narrow(1, 0, heads));
+            var key = Share(PerHead(queryKey.narrow(1, heads, groups)));
+            var value = Share(PerHead(split.narrow(1, heads + groups, groups)));
+            var weights = baddbmm(mask.expand(size * heads, length, length), query, key.transpose(1, 2), 1, (float)(1 / Math.Sqrt(width))).softmax(-1);
+            var mixed = weights.bmm(value).view(size, heads, length, width).transpose(1, 2).reshape(size * length, heads * width);
+            return batch.UnpadIndex is null ? mixed : mixed.index_select(0, batch.UnpadIndex);
+        }
+
+        /// <summary>x·cos + rotate_half(x)·sin with rotate_half(x) = (−x₂, x₁).</summary>
+        private static Tensor Rotate(Tensor x, Tensor cos, Tensor sin)
+        {
+            var halves = x.chunk(2, -1);
+            return x * cos + cat([-halves[1], halves[0]], -1) * sin;
+        }
+
+        /// <summary>(N, heads, E) → (B·heads, T, E), padded.</summary>
+        private Tensor PerHead(Tensor x)
+        {
+            var padded = batch.PadIndex is null ? x : x.index_select(0, batch.PadIndex);
+            var count = x.size(1);
+            return padded.reshape(size, length, count, width).transpose(1, 2).reshape(size * count, length, width);
+        }
+
+        /// <summary>Repeats each key/value head for the query heads that share it.</summary>
+        private Tensor Share(Tensor x) => heads == groups
+            ? x
+            : x.view(size, groups, 1, length, width).expand(size, groups, heads / groups, length, width).reshape(size * heads, length, width);
+    }
+
+    /// <summary>Parameter names of one layer, built once: looking them up costs no allocation in the forward pass.</summary>
+    private sealed class LayerNames(int layer)
+    {
+        public readonly string AttentionNorm = $"layers.{layer}.attention_norm", AttentionNormBias = $"layers.{layer}.attention_norm_bias";
+        public readonly string Qkv = $"layers.{layer}.qkv", QkvBias = $"layers.{layer}.qkv_bias";
+        public readonly string Output = $"layers.{layer}.output", OutputBias = $"layers.{layer}.output_bias";
+        public readonly string MlpNorm = $"layers.{layer}.mlp_norm", MlpNormBias = $"layers.{layer}.mlp_norm_bias";
+        public readonly string Up = $"layers.{layer}.up", UpBias = $"layers.{layer}.up_bias";
+        public readonly string Down = $"layers.{layer}.down", DownBias = $"layers.{layer}.down_bias";
+    }
+}

@@ -1,0 +1,61 @@
+using System.ComponentModel.DataAnnotations;
+using LlmRL.Data;
+using LlmRL.Models;
+using LlmRL.Recipes.Binding;
+using LlmRL.Tokenization;
+
+namespace LlmRL.Recipes;
+
+/// <summary>Where a recipe's model comes from: a folder with weights, or an architecture that starts from random ones.</summary>
+public sealed record ModelSource : IValidated
+{
+    /// <summary>A folder in Hugging Face layout: config, weights, tokenizer.</summary>
+    public string? Path { get; init; }
+
+    /// <summary>A <c>config.json</c> of an architecture: weights are drawn from the recipe's seed. Its vocabulary size becomes the tokenizer's.</summary>
+    public string? Config { get; init; }
+
+    /// <summary>
+    /// <c>bytes</c>; <c>characters</c> or <c>words</c>, built from <see cref="VocabularyData"/>; or a tokenizer's file or folder. With
+    /// <see cref="Path"/> the model's own by default.
+    /// </summary>
+    public string? Tokenizer { get; init; }
+
+    /// <summary>Texts from which a vocabulary of characters or words is built.</summary>
+    public DataSource? VocabularyData { get; init; }
+
+    /// <summary>Most entries of a vocabulary that is built.</summary>
+    [Range(16, 1 << 20)]
+    public int VocabularySize { get; init; } = 4096;
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Validate()
+    {
+        if (Path is null == Config is null)
+            yield return (Path is null ? nameof(Config) : nameof(Path), "name either path (a folder with weights) or config (an architecture for random weights), and not both");
+        if (Config is not null && Tokenizer is null)
+            yield return (nameof(Config), "a model without weights needs a tokenizer: bytes, characters, words, or a path");
+        if (Tokenizer is "characters" or "words" && VocabularyData is null)
+            yield return (nameof(Tokenizer), $"a vocabulary of {Tokenizer} is built from texts; name them under vocabulary_data");
+    }
+
+    /// <summary>Builds or loads the tokenizer.</summary>
+    public Tokenizer OpenTokenizer()
+    {
+        if (Tokenizer is not ("characters" or "words"))
+            return TokenizerLoader.Load(Tokenizer ?? Path!);
+        var data = VocabularyData!.Open();
+        var texts = Enumerable.Range(0, data.Count).Select(i => data[i]).SelectMany(example =>
+            new[] { example.Prompt + example.Completion, example.Chosen, example.Rejected }.OfType<string>());
+        return VocabularyTokenizer.Build(texts, Tokenizer == "words" ? VocabularyKind.Words : VocabularyKind.Characters, VocabularySize);
+    }
+
+    /// <summary>The architecture of a model without weights, with the tokenizer's vocabulary and special tokens.</summary>
+    public ModelConfig Architecture(string config, Tokenizer tokenizer) => ModelConfigFile.Read(config) with
+    {
+        VocabSize = tokenizer.VocabularySize,
+        BosTokenId = tokenizer.BosId,
+        EosTokenId = tokenizer.EosId,
+        PadTokenId = tokenizer.PadId,
+    };
+}

@@ -1,0 +1,87 @@
+using LlmRL.Data;
+
+namespace LlmRL.Rollouts;
+
+/// <summary>
+/// One prompt with one sampled completion of T tokens, and all that is known about it. Every array has one entry per completion token, the stop token
+/// included; entry t belongs to the decision of token t, taken in the state "prompt and tokens before t".
+/// </summary>
+public sealed class Trajectory
+{
+    /// <summary>The row of the data set.</summary>
+    public required Example Example { get; init; }
+
+    /// <summary>The prompt's token ids.</summary>
+    public required int[] Prompt { get; init; }
+
+    /// <summary>The sampled tokens and how they ended.</summary>
+    public required Completion Completion { get; init; }
+
+    /// <summary>The completion as text, special tokens removed.</summary>
+    public required string Text { get; init; }
+
+    /// <summary>log π_old(a_t|s_t) in nats: as sampled.</summary>
+    public float[] LogProbs => Completion.LogProbs;
+
+    /// <summary>T.</summary>
+    public int Length => Completion.Tokens.Length;
+
+    /// <summary>Whether the length limit cut the completion.</summary>
+    public bool IsTruncated => Completion.Finish == FinishReason.Length;
+
+    /// <summary>log π_ref(a_t|s_t) in nats under the reference policy; empty where the algorithm needs none.</summary>
+    public float[] ReferenceLogProbs { get; set; } = [];
+
+    /// <summary>V(s_t) of the value network at sampling time, in units of reward; empty where there is none.</summary>
+    public float[] Values { get; set; } = [];
+
+    /// <summary>Each reward by name, before weights and penalties.</summary>
+    public Dictionary<string, double> Rewards { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The score of the whole completion that the algorithm learns from: weighted rewards after penalties.</summary>
+    public double Score { get; set; }
+
+    /// <summary>A_t, filled in by the algorithm.</summary>
+    public float[] Advantages { get; set; } = [];
+
+    /// <summary>Targets of the value network, filled in by algorithms that have one.</summary>
+    public float[] Returns { get; set; } = [];
+
+    /// <summary>Whether the loss counts this completion (truncated ones may be masked out).</summary>
+    public bool Counts { get; set; } = true;
+
+    /// <summary>Prompt and completion as one sequence.</summary>
+    public int[] AllTokens() => [.. Prompt, .. Completion.Tokens];
+
+    /// <summary>What the model reads to predict every completion token: all but the last token.</summary>
+    public int[] InputTokens() => [.. Prompt, .. Completion.Tokens.AsSpan(0, Length - 1)];
+
+    /// <summary>Σ_t (log π_old − log π_ref): the sequence's KL estimate k1 in nats; 0 without reference.</summary>
+    public double KlToReference()
+    {
+        var sum = 0.0;
+        for (var t = 0; t < ReferenceLogProbs.Length; t++)
+            sum += LogProbs[t] - ReferenceLogProbs[t];
+        return sum;
+    }
+}
+
+/// <summary>
+/// What one sampling phase produced: B = prompts · <see cref="GroupSize"/> trajectories, those of a prompt next to each other. Advantages, losses and
+/// metrics all read this one record.
+/// </summary>
+/// <param name="Trajectories">The trajectories, ordered by (prompt, sample).</param>
+/// <param name="GroupSize">G: completions per prompt.</param>
+public sealed record Rollout(IReadOnlyList<Trajectory> Trajectories, int GroupSize)
+{
+    /// <summary>Number of completion tokens.</summary>
+    public int TokenCount => Trajectories.Sum(trajectory => trajectory.Length);
+
+    /// <summary>The trajectories of each prompt.</summary>
+    public IEnumerable<ArraySegment<Trajectory>> Groups()
+    {
+        var all = Trajectories as Trajectory[] ?? [.. Trajectories];
+        for (var start = 0; start < all.Length; start += GroupSize)
+            yield return new ArraySegment<Trajectory>(all, start, GroupSize);
+    }
+}

@@ -1,0 +1,193 @@
+using System.Numerics;
+using LlmRL.Models;
+using LlmRL.Native;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmRL.Training;
+
+/// <summary>Settings of <see cref="AdamW"/>.</summary>
+public sealed record AdamWOptions
+{
+    /// <summary>β₁: decay of the gradient's average.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>β₂: decay of the squared gradient's average.</summary>
+    public double Beta2 { get; init; } = 0.999;
+
+    /// <summary>ε beside √v̂.</summary>
+    public double Epsilon { get; init; } = 1e-5;
+
+    /// <summary>Decoupled weight decay λ, on matrices only.</summary>
+    public double WeightDecay { get; init; }
+
+    /// <summary>Gradients are scaled down to this norm where theirs is larger; 0: never.</summary>
+    public double MaxGradNorm { get; init; } = 1;
+}
+
+/// <summary>
+/// AdamW over a flat parameter buffer, one pass over memory (Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2):
+/// m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; θ ← θ − lr·λθ − lr·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε).
+/// The gradient is scaled by min(1, max_norm/(‖g‖ + 1e-6)) on the way, as PyTorch's <c>clip_grad_norm_</c> does.
+/// </summary>
+public sealed class AdamW : IDisposable
+{
+    /// <summary>Elements per task: a fixed number, so that sums do not depend on how many cores there are.</summary>
+    private const int Chunk = 1 << 16;
+
+    private readonly FlatParameters parameters;
+    private readonly AdamWOptions options;
+
+    /// <summary>Reserves the optimizer's state.</summary>
+    public AdamW(FlatParameters parameters, AdamWOptions options)
+    {
+        if (!parameters.Trainable)
+            throw new ArgumentException("the model keeps no gradients", nameof(parameters));
+        (this.parameters, this.options) = (parameters, options);
+        Moment = zeros_like(parameters.Values).DetachFromDisposeScope();
+        SquaredMoment = zeros_like(parameters.Values).DetachFromDisposeScope();
+    }
+
+    /// <summary>t: how many steps were taken.</summary>
+    public long StepCount { get; set; }
+
+    /// <summary>m, flat.</summary>
+    public Tensor Moment { get; }
+
+    /// <summary>v, flat.</summary>
+    public Tensor SquaredMoment { get; }
+
+    /// <summary>Takes one step and zeroes the gradients.</summary>
+    /// <param name="learningRate">lr of this step.</param>
+    /// <returns>‖g‖₂ before clipping.</returns>
+    /// <exception cref="NonFiniteException">The gradient is not finite; weights and state are untouched.</exception>
+    public double Step(double learningRate)
+    {
+        using var guard = no_grad();
+        var norm = GradientNorm();
+        if (!double.IsFinite(norm))
+            throw new NonFiniteException($"the gradient norm is {norm}");
+        StepCount++;
+        var scale = options.MaxGradNorm > 0 ? Math.Min(1, options.MaxGradNorm / (norm + 1e-6)) : 1;
+        if (parameters.Values.device_type == DeviceType.CPU)
+            StepOnCpu(learningRate, scale);
+        else
+            StepOnDevice(learningRate, scale);
+        parameters.ZeroGradients();
+        return norm;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Moment.Dispose();
+        SquaredMoment.Dispose();
+    }
+
+    private unsafe double GradientNorm()
+    {
+        var gradients = parameters.Gradients!;
+        if (gradients.device_type != DeviceType.CPU)
+        {
+            using var norm = gradients.norm();
+            return norm.item<float>();
+        }
+
+        var pointer = (float*)gradients.DataPointer();
+        var count = parameters.Count;
+        var sums = new double[(count + Chunk - 1) / Chunk];
+        Parallel.For(0, sums.Length, c =>
+        {
+            var span = new ReadOnlySpan<float>(pointer + (long)c * Chunk, (int)Math.Min(Chunk, count - (long)c * Chunk));
+            sums[c] = SumOfSquares(span);
+        });
+        return Math.Sqrt(sums.Sum());
+    }
+
+    /// <summary>Σ x² in double precision.</summary>
+    private static double SumOfSquares(ReadOnlySpan<float> values)
+    {
+        var sumLow = Vector<double>.Zero;
+        var sumHigh = Vector<double>.Zero;
+        var i = 0;
+        for (; i <= values.Length - Vector<float>.Count; i += Vector<float>.Count)
+        {
+            Vector.Widen(new Vector<float>(values[i..]), out var low, out var high);
+            sumLow += low * low;
+            sumHigh += high * high;
+        }
+
+        var sum = Vector.Sum(sumLow + sumHigh);
+        for (; i < values.Length; i++)
+            sum += (double)values[i] * values[i];
+        return sum;
+    }
+
+    private unsafe void StepOnCpu(double learningRate, double scale)
+    {
+        float* w = (float*)parameters.Values.DataPointer(), g = (float*)parameters.Gradients!.DataPointer();
+        float* m = (float*)Moment.DataPointer(), v = (float*)SquaredMoment.DataPointer();
+        var rates = Rates(learningRate, scale);
+        for (var s = 0; s < parameters.Specs.Count; s++)
+        {
+            var (start, count) = (parameters.Offsets[s], parameters.Specs[s].Elements);
+            var keep = parameters.Specs[s].Decays ? 1 - (float)(learningRate * options.WeightDecay) : 1f;
+            Parallel.For(0, (int)((count + Chunk - 1) / Chunk), c =>
+            {
+                var offset = start + (long)c * Chunk;
+                Update(w + offset, g + offset, m + offset, v + offset, (int)Math.Min(Chunk, count - (long)c * Chunk), keep, rates);
+            });
+        }
+    }
+
+    private StepRates Rates(double learningRate, double scale)
+    {
+        var correction1 = 1 - Math.Pow(options.Beta1, StepCount);
+        var correction2 = 1 - Math.Pow(options.Beta2, StepCount);
+        // 1 − β is taken in double precision: 1f − 0.999f would be off by 5e-5 of itself.
+        return new((float)options.Beta1, (float)options.Beta2, (float)(1 - options.Beta1), (float)(1 - options.Beta2), (float)scale, (float)(learningRate / correction1), (float)(1 / Math.Sqrt(correction2)), (float)options.Epsilon);
+    }
+
+    private static unsafe void Update(float* w, float* g, float* m, float* v, int count, float keep, StepRates rates)
+    {
+        var i = 0;
+        var width = Vector<float>.Count;
+        for (; i <= count - width; i += width)
+        {
+            var gradient = Vector.Load(g + i) * rates.Scale;
+            var first = Vector.Load(m + i) * rates.Beta1 + gradient * rates.Rest1;
+            var second = Vector.Load(v + i) * rates.Beta2 + gradient * gradient * rates.Rest2;
+            Vector.Store(first, m + i);
+            Vector.Store(second, v + i);
+            var denominator = Vector.SquareRoot(second) * rates.InverseRootCorrection + new Vector<float>(rates.Epsilon);
+            Vector.Store(Vector.Load(w + i) * keep - first * rates.LearningRate / denominator, w + i);
+        }
+
+        for (; i < count; i++)
+        {
+            var gradient = g[i] * rates.Scale;
+            m[i] = m[i] * rates.Beta1 + gradient * rates.Rest1;
+            v[i] = v[i] * rates.Beta2 + gradient * gradient * rates.Rest2;
+            w[i] = w[i] * keep - m[i] * rates.LearningRate / (MathF.Sqrt(v[i]) * rates.InverseRootCorrection + rates.Epsilon);
+        }
+    }
+
+    private void StepOnDevice(double learningRate, double scale)
+    {
+        using var scope = NewDisposeScope();
+        var rates = Rates(learningRate, scale);
+        var gradient = parameters.Gradients!.mul_(rates.Scale);
+        Moment.mul_(rates.Beta1).add_(gradient, rates.Rest1);
+        SquaredMoment.mul_(rates.Beta2).addcmul_(gradient, gradient, rates.Rest2);
+        if (options.WeightDecay != 0)
+        {
+            foreach (var spec in parameters.Specs.Where(spec => spec.Decays))
+                parameters[spec.Name].mul_(1 - learningRate * options.WeightDecay);
+        }
+
+        parameters.Values.addcdiv_(Moment, SquaredMoment.sqrt().mul_(rates.InverseRootCorrection).add_(rates.Epsilon), -rates.LearningRate);
+    }
+
+    private readonly record struct StepRates(
+        float Beta1, float Beta2, float Rest1, float Rest2, float Scale, float LearningRate, float InverseRootCorrection, float Epsilon);
+}

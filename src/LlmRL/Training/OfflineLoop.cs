@@ -1,0 +1,98 @@
+using System.Diagnostics;
+using LlmRL.Algorithms;
+using LlmRL.Data;
+using LlmRL.Models;
+using LlmRL.Runs;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmRL.Training;
+
+/// <summary>The loop of every stage that learns from a fixed data set: data set → loss → step.</summary>
+public static class OfflineLoop
+{
+    /// <summary>Runs a stage from its start, or from its newest checkpoint when the run resumes.</summary>
+    public static StageSummary Run(OfflineStage stage, StageContext context)
+    {
+        using var model = stage.LoadModel(context);
+        using var optimizer = new AdamW(model.Parameters, stage.OptimizerOptions());
+        var data = context.Open(stage.Data);
+        var order = new EpochSampler(data.Count, context.Key("data"));
+        using var checkpoints = new StageCheckpoints(context, stage, [(StageCheckpoints.PolicyName, model, optimizer)]);
+        var start = checkpoints.Resume();
+        context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
+        var tokens = checkpoints.TokensSeen;
+        BatchMetrics? first = null, metrics = null;
+        for (var step = start; step < stage.Steps; step++)
+        {
+            context.Cancellation.ThrowIfCancellationRequested();
+            var clock = Stopwatch.StartNew();
+            var batch = Take(stage, context, data, order, step, model.Config.MaxPositions);
+            metrics = Accumulate(stage, model, batch, train: true);
+            var learningRate = stage.LearningRateAt(step);
+            var norm = context.Guard(step, metrics, () => optimizer.Step(learningRate));
+            tokens += batch.Sum(example => example.Length);
+            first ??= metrics;
+            context.Log.Step(step + 1, [
+                .. metrics.Means(), new("grad_norm", norm), new("learning_rate", learningRate), new("num_tokens", tokens),
+                new("epoch", (step + 1.0) * stage.BatchSize / data.Count), new("step_time", clock.Elapsed.TotalSeconds),
+                new("tokens_per_second", batch.Sum(example => example.Length) / clock.Elapsed.TotalSeconds)]);
+            checkpoints.AfterStep(step + 1, tokens);
+        }
+
+        stage.Finish(model, context);
+        context.SaveFinal(model);
+        return context.Summary(stage, Headline(stage, context, model, first, metrics));
+    }
+
+    /// <summary>The rows of a step, those that are too long replaced by the next ones in order.</summary>
+    private static List<EncodedExample> Take(OfflineStage stage, StageContext context, IExampleSource data, EpochSampler order, int step, int maxPositions)
+    {
+        var limit = Math.Min(stage.MaxLength ?? int.MaxValue, maxPositions);
+        var batch = new List<EncodedExample>(stage.BatchSize);
+        for (var i = 0; i < stage.BatchSize; i++)
+        {
+            var encoded = stage.Encode(data[order[(long)step * stage.BatchSize + i]], context);
+            if (encoded.Sequences.Max(sequence => sequence.Length) <= limit)
+                batch.Add(encoded);
+            else
+                context.CountSkipped(encoded.Example, limit);
+        }
+
+        return batch.Count > 0 ? batch : throw new BadInputException($"stage {stage.Name}: every row of step {step + 1} has more than {limit} tokens; raise max_length or max_position_embeddings, or shorten the data.");
+    }
+
+    private static BatchMetrics Accumulate(OfflineStage stage, Transformer model, IReadOnlyList<EncodedExample> batch, bool train)
+    {
+        var metrics = new BatchMetrics();
+        var share = new BatchShare(batch.Count, batch.Sum(example => (long)example.TargetCount));
+        foreach (var micro in MicroBatches.Split(batch, example => example.Length, stage.MicroBatchTokens))
+        {
+            using var scope = NewDisposeScope();
+            stage.Accumulate(model, micro, share, metrics, train);
+        }
+
+        return metrics;
+    }
+
+    /// <summary>Loss and accuracy of the first and last step, and of the held-out rows.</summary>
+    private static OrderedDictionary<string, double> Headline(OfflineStage stage, StageContext context, Transformer model, BatchMetrics? first, BatchMetrics? last)
+    {
+        var headline = new OrderedDictionary<string, double>();
+        if (first is not null && last is not null)
+        {
+            headline["loss/first"] = first["loss"];
+            foreach (var (name, value) in last.Means())
+                headline[name] = value;
+        }
+
+        if (stage.EvalData is null)
+            return headline;
+        using var guard = no_grad();
+        var held = context.Open(stage.EvalData);
+        var rows = Enumerable.Range(0, held.Count).Select(i => stage.Encode(held[i], context)).ToList();
+        foreach (var (name, value) in Accumulate(stage, model, rows, train: false).Means())
+            headline["eval/" + name] = value;
+        return headline;
+    }
+}

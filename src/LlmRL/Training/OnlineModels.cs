@@ -1,0 +1,99 @@
+using LlmRL.Algorithms;
+using LlmRL.Models;
+using LlmRL.Rollouts;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmRL.Training;
+
+/// <summary>The models of an online stage: the policy that is trained, the frozen reference, and the value network where the algorithm has one.</summary>
+public sealed class OnlineModels : IDisposable
+{
+    private readonly OnlineStage stage;
+    private readonly AdamW policyOptimizer;
+    private readonly AdamW? valueOptimizer;
+
+    /// <summary>Loads them.</summary>
+    public OnlineModels(OnlineStage stage, StageContext context)
+    {
+        this.stage = stage;
+        Policy = context.LoadModel(stage.Policy);
+        policyOptimizer = new AdamW(Policy.Parameters, stage.OptimizerOptions());
+        Trained = [(StageCheckpoints.PolicyName, Policy, policyOptimizer)];
+        if (stage.NeedsReference)
+            Reference = context.LoadModel(stage.Reference ?? stage.Policy, trainable: false);
+        if (stage.ValueModel is { } source)
+        {
+            Value = context.LoadModel(source, scalarHead: true);
+            valueOptimizer = new AdamW(Value.Parameters, stage.OptimizerOptions());
+            Trained.Add(("value", Value, valueOptimizer));
+        }
+    }
+
+    /// <summary>π.</summary>
+    public Transformer Policy { get; }
+
+    /// <summary>π_ref, or null.</summary>
+    public Transformer? Reference { get; }
+
+    /// <summary>V, or null.</summary>
+    public Transformer? Value { get; }
+
+    /// <summary>What a checkpoint holds.</summary>
+    public List<(string Name, Transformer Model, AdamW Optimizer)> Trained { get; }
+
+    /// <summary>Fills in <see cref="Trajectory.ReferenceLogProbs"/>.</summary>
+    public void AddReferenceLogProbs(Rollout rollout)
+    {
+        if (Reference is not { } reference)
+            return;
+        ForEachMicroBatch(rollout, batch =>
+        {
+            using var forward = batch.Forward(reference, stage.Temperature);
+            PolicyBatch.Unpad(batch.LogProbs, batch.Trajectories, (trajectory, values) => trajectory.ReferenceLogProbs = values);
+        });
+    }
+
+    /// <summary>Fills in <see cref="Trajectory.Values"/>.</summary>
+    public void AddValues(Rollout rollout)
+    {
+        if (Value is not { } value)
+            return;
+        ForEachMicroBatch(rollout, batch =>
+        {
+            batch.ForwardValues(value);
+            PolicyBatch.Unpad(batch.Values!, batch.Trajectories, (trajectory, values) => trajectory.Values = values);
+        });
+    }
+
+    /// <summary>One optimizer step of every trained model.</summary>
+    /// <returns>The policy's gradient norm before clipping.</returns>
+    public double Step(double learningRate)
+    {
+        var norm = policyOptimizer.Step(learningRate);
+        valueOptimizer?.Step(learningRate);
+        return norm;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Policy.Dispose();
+        Reference?.Dispose();
+        Value?.Dispose();
+        policyOptimizer.Dispose();
+        valueOptimizer?.Dispose();
+    }
+
+    private void ForEachMicroBatch(Rollout rollout, Action<PolicyBatch> action)
+    {
+        using var guard = no_grad();
+        var share = new BatchShare(rollout.Trajectories.Count, rollout.TokenCount);
+        foreach (var micro in MicroBatches.Split(rollout.Trajectories, trajectory => trajectory.Prompt.Length + trajectory.Length, stage.MicroBatchTokens))
+        {
+            using var scope = NewDisposeScope();
+            using var batch = new PolicyBatch(micro, Policy.Device, share) { Metrics = new BatchMetrics() };
+            action(batch);
+        }
+    }
+}

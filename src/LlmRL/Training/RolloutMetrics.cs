@@ -1,0 +1,75 @@
+using LlmRL.Algorithms;
+using LlmRL.Rollouts;
+using LlmRL.Runs;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmRL.Training;
+
+/// <summary>What is logged of every rollout, under TRL's names.</summary>
+internal static class RolloutMetrics
+{
+    private const int LoggedSamples = 4;
+
+    public static void Add(Rollout rollout, OnlineStage stage, BatchMetrics metrics)
+    {
+        var all = rollout.Trajectories;
+        metrics.Add("reward", all.Average(trajectory => trajectory.Score), 1);
+        metrics.Add("reward_std", rollout.Groups().Average(group => Deviation(group.Select(trajectory => trajectory.Score))), 1);
+        if (rollout.GroupSize > 1)
+            metrics.Add("frac_reward_zero_std", rollout.Groups().Average(group => group.All(trajectory => trajectory.Score == group[0].Score) ? 1.0 : 0), 1);
+        foreach (var name in all[0].Rewards.Keys)
+        {
+            metrics.Add($"rewards/{name}/mean", all.Average(trajectory => trajectory.Rewards[name]), 1);
+            metrics.Add($"rewards/{name}/std", Deviation(all.Select(trajectory => trajectory.Rewards[name])), 1);
+        }
+
+        metrics.Add("completions/mean_length", all.Average(trajectory => trajectory.Length), 1);
+        metrics.Add("completions/min_length", all.Min(trajectory => trajectory.Length), 1);
+        metrics.Add("completions/max_length", all.Max(trajectory => trajectory.Length), 1);
+        metrics.Add("completions/clipped_ratio", all.Average(trajectory => trajectory.IsTruncated ? 1.0 : 0), 1);
+        if (all.Any(trajectory => !trajectory.IsTruncated))
+            metrics.Add("completions/mean_terminated_length", all.Where(trajectory => !trajectory.IsTruncated).Average(trajectory => trajectory.Length), 1);
+        if (!stage.NeedsReference)
+            return;
+        var kl = all.Average(trajectory => trajectory.KlToReference());
+        metrics.Add("objective/kl", kl, 1);
+        metrics.Add("objective/rlhf_reward", metrics["reward"] - stage.Beta * kl, 1);
+    }
+
+    /// <summary>|log π at training − log π as sampled|: what separates the two computations of the same number, before any update.</summary>
+    public static void AddSamplingDifference(PolicyBatch batch, BatchMetrics metrics)
+    {
+        using var guard = no_grad();
+        var difference = batch.Mask.Clean((batch.LogProbs - batch.OldLogProbs).abs());
+        metrics.Add("sampling/sampling_logp_difference/mean", batch.Mask.Mean(difference).item<float>(), batch.Mask.Count().item<float>());
+        metrics.Max("sampling/sampling_logp_difference/max", difference.max().item<float>());
+    }
+
+    public static void LogSamples(Rollout rollout, OnlineStage stage, StageContext context, int step)
+    {
+        if (stage.LogCompletionsSteps == 0 || step % stage.LogCompletionsSteps != 0)
+            return;
+        for (var i = 0; i < Math.Min(LoggedSamples, rollout.Trajectories.Count / rollout.GroupSize); i++)
+        {
+            var trajectory = rollout.Trajectories[i * rollout.GroupSize];
+            context.Log.Sample(new SampleRow
+            {
+                Step = step + 1,
+                Stage = stage.Name,
+                Prompt = trajectory.Example.Prompt,
+                Completion = trajectory.Text,
+                Reward = trajectory.Score,
+            });
+        }
+    }
+
+    private static double Deviation(IEnumerable<double> values)
+    {
+        var all = values.ToArray();
+        if (all.Length < 2)
+            return 0;
+        var mean = all.Average();
+        return Math.Sqrt(all.Sum(value => (value - mean) * (value - mean)) / (all.Length - 1));
+    }
+}

@@ -1,0 +1,75 @@
+using LlmRL.Algorithms;
+using LlmRL.Models;
+using LlmRL.Recipes;
+using LlmRL.Runs;
+using LlmRL.Tokenization;
+using TorchSharp;
+
+namespace LlmRL.Training;
+
+/// <summary>What all stages of a run share.</summary>
+public sealed class RunEnvironment
+{
+    /// <summary>The recipe.</summary>
+    public required Recipe Recipe { get; init; }
+
+    /// <summary>Text ↔ ids.</summary>
+    public required Tokenizer Tokenizer { get; init; }
+
+    /// <summary>Where models live.</summary>
+    public required torch.Device Device { get; init; }
+
+    /// <summary>Everything on disk.</summary>
+    public required RunDirectory Directory { get; init; }
+
+    /// <summary>Metrics and samples.</summary>
+    public required RunLog Log { get; init; }
+
+    /// <summary>What the user sees.</summary>
+    public required RunConsole Console { get; init; }
+
+    /// <summary>The clock.</summary>
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>Asks the run to stop.</summary>
+    public CancellationToken Cancellation { get; init; }
+
+    /// <summary>Whether a stage continues from its newest checkpoint.</summary>
+    public bool Resume { get; init; }
+
+    /// <summary>Loads a model; see <see cref="StageContext.LoadModel"/>.</summary>
+    public Transformer LoadModel(string reference, bool scalarHead, bool trainable, ulong initKey)
+    {
+        if (FolderOf(reference) is { } folder)
+            return CheckVocabulary(ModelFolder.Load(folder, scalarHead, trainable, Device, initKey), folder);
+        if (reference == Recipe.BaseModel && Recipe.Model.Config is { } config)
+        {
+            var architecture = Recipe.Model.Architecture(config, Tokenizer);
+            var model = new Transformer(architecture, scalarHead, trainable, Device);
+            // The recipe's seed alone decides the base weights, so that every stage that starts from them sees the same.
+            model.Parameters.Initialize(architecture, CounterRandom.Key(Recipe.Seed, CounterRandom.Hash("base")));
+            return model;
+        }
+
+        throw new BadInputException($"'{reference}' is neither a stage before this one nor a model folder. Stages: {string.Join(", ", Recipe.Stages.Select(stage => stage.Name))}.");
+    }
+
+    /// <summary>The folder that a reference means, or null for a freshly drawn base model.</summary>
+    public string? FolderOf(string reference)
+    {
+        if (Recipe.Stages.Any(stage => stage.Name == reference && stage.HasModel))
+            return Directory.Final(reference);
+        if (reference == Recipe.BaseModel)
+            return Recipe.Model.Path;
+        return System.IO.Directory.Exists(reference) ? reference : null;
+    }
+
+    private Transformer CheckVocabulary(Transformer model, string folder)
+    {
+        if (model.Config.VocabSize >= Tokenizer.VocabularySize)
+            return model;
+        var size = model.Config.VocabSize;
+        model.Dispose();
+        throw new BadInputException($"{folder}: the model knows {size} token ids but the tokenizer has {Tokenizer.VocabularySize}; they do not belong together. Name the right one under model.tokenizer.");
+    }
+}

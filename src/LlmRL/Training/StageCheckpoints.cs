@@ -1,0 +1,128 @@
+using System.Text.Json;
+using LlmRL.Algorithms;
+using LlmRL.Models;
+using LlmRL.Runs;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmRL.Training;
+
+/// <summary>
+/// Checkpoints of one stage: <c>checkpoints/STAGE/step-N/</c> holds each model in Hugging Face layout (the policy at the top, others in folders of
+/// their name), the optimizers' state, and the loop's own. All randomness is keyed by the step, so that nothing else is needed to go on with the same bytes.
+/// </summary>
+public sealed class StageCheckpoints(
+    StageContext context, TrainingStage stage, IReadOnlyList<(string Name, Transformer Model, AdamW Optimizer)> parts) : IDisposable
+{
+    /// <summary>Name of the part that lies at the top of a checkpoint's folder.</summary>
+    public const string PolicyName = "policy";
+
+    private const string StateName = "trainer_state.json", OptimizerName = "optimizer.safetensors";
+
+    /// <summary>Tokens seen up to the checkpoint that was resumed from.</summary>
+    public long TokensSeen { get; private set; }
+
+    /// <summary>Numbers of the algorithm that are part of its state (a moving baseline, a KL coefficient), by name.</summary>
+    public Dictionary<string, double> State { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Loads the newest checkpoint when the run resumes.</summary>
+    /// <returns>How many steps are done: 0 where there is none.</returns>
+    public int Resume()
+    {
+        var steps = context.Run.Directory.CheckpointSteps(stage.Name);
+        if (!context.Run.Resume || steps.Count == 0)
+            return 0;
+        var step = Enumerable.Max(steps);
+        var folder = context.Run.Directory.Checkpoint(stage.Name, step);
+        using var guard = no_grad();
+        foreach (var (name, model, optimizer) in parts)
+            LoadPart(Folder(folder, name), model, optimizer);
+        var file = Path.Combine(folder, StateName);
+        try
+        {
+            using var json = JsonDocument.Parse(File.ReadAllBytes(file));
+            var root = json.RootElement;
+            TokensSeen = root.GetProperty("num_tokens").GetInt64();
+            foreach (var (_, _, optimizer) in parts)
+                optimizer.StepCount = root.GetProperty("optimizer_steps").GetInt64();
+            foreach (var pair in root.GetProperty("state").EnumerateObject())
+                State[pair.Name] = pair.Value.GetDouble();
+            var log = root.GetProperty("log");
+            context.Log.CutBackTo(new LogPosition(log.GetProperty("metrics").GetInt64(), log.GetProperty("timings").GetInt64(), log.GetProperty("samples").GetInt64()));
+        }
+        catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or IOException)
+        {
+            throw new BadInputException($"{file}: this checkpoint cannot be read ({fault.Message}). Delete its folder to go on from the one before.", fault);
+        }
+
+        return step;
+    }
+
+    /// <summary>Writes a checkpoint where one is due.</summary>
+    /// <param name="step">Steps done.</param>
+    /// <param name="tokens">Tokens seen.</param>
+    public void AfterStep(int step, long tokens)
+    {
+        if (stage.SaveSteps > 0 && step % stage.SaveSteps == 0 && step < stage.Steps)
+            Write(step, tokens);
+    }
+
+    /// <summary>Writes a checkpoint: into a temporary folder first, which is then renamed.</summary>
+    public void Write(int step, long tokens)
+    {
+        var folder = context.Run.Directory.Checkpoint(stage.Name, step);
+        var temporary = folder + ".tmp";
+        if (Directory.Exists(temporary))
+            Directory.Delete(temporary, recursive: true);
+        foreach (var (name, model, optimizer) in parts)
+        {
+            var part = Folder(temporary, name);
+            ModelFolder.Save(model, part, name == PolicyName ? context.Tokenizer : null);
+            AtomicFile.Write(Path.Combine(part, OptimizerName), stream => SafetensorsWriter.Write(stream, [Item("exp_avg", optimizer.Moment), Item("exp_avg_sq", optimizer.SquaredMoment)]));
+        }
+
+        var log = context.Log.Position;
+        AtomicFile.WriteAllText(Path.Combine(temporary, StateName), JsonSerializer.Serialize(new
+        {
+            stage = stage.Name,
+            step,
+            num_tokens = tokens,
+            optimizer_steps = parts[0].Optimizer.StepCount,
+            state = State,
+            log = new { metrics = log.Metrics, timings = log.Timings, samples = log.Samples },
+        }, JsonLayout.Indented) + "\n");
+        if (Directory.Exists(folder))
+            Directory.Delete(folder, recursive: true);
+        Directory.Move(temporary, folder);
+        AtomicFile.SyncFolder(Path.GetDirectoryName(folder)!);
+        context.Run.Directory.PruneCheckpoints(stage.Name, stage.SaveTotalLimit);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => State.Clear();
+
+    private static string Folder(string checkpoint, string name) => name == PolicyName ? checkpoint : Path.Combine(checkpoint, name);
+
+    private static SafetensorsWriter.Item Item(string name, Tensor values) => new(name, values.shape, destination =>
+    {
+        using var host = values.cpu();
+        host.data<float>().CopyTo(destination);
+    });
+
+    private void LoadPart(string folder, Transformer model, AdamW optimizer)
+    {
+        using var saved = ModelFolder.Load(folder, model.HasScalarHead, trainable: false, context.Device);
+        model.Parameters.CopyFrom(saved.Parameters);
+        model.ScoreShift = saved.ScoreShift;
+        using var reader = new SafetensorsReader(Path.Combine(folder, OptimizerName));
+        foreach (var (name, target) in new[] { ("exp_avg", optimizer.Moment), ("exp_avg_sq", optimizer.SquaredMoment) })
+        {
+            if (!reader.Entries.TryGetValue(name, out var entry) || entry.Elements != model.Parameters.Count)
+                throw new BadInputException($"{reader.Path}: {name} is missing or of another size; this checkpoint belongs to another model.");
+            var values = new float[entry.Elements];
+            reader.Read(entry, values);
+            using var source = tensor(values);
+            target.copy_(source);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+using LlmRL.Algorithms;
+using LlmRL.Data;
+using LlmRL.Models;
+using LlmRL.Recipes;
+using LlmRL.Recipes.Binding;
+using LlmRL.Runs;
+using LlmRL.Tokenization;
+using TorchSharp;
+
+namespace LlmRL.Training;
+
+/// <summary>What a stage is given: tokenizer, device, logs, the run's seed, and access to data sets and to the models of earlier stages.</summary>
+public sealed class StageContext
+{
+    private readonly Dictionary<DataSource, IExampleSource> opened = [];
+    private readonly long started;
+    private int skipped;
+
+    /// <summary>Prepares a stage.</summary>
+    public StageContext(Stage stage, RunEnvironment run)
+    {
+        (Stage, Run) = (stage, run);
+        started = run.Time.GetTimestamp();
+    }
+
+    /// <summary>The stage.</summary>
+    public Stage Stage { get; }
+
+    /// <summary>What all stages of the run share.</summary>
+    public RunEnvironment Run { get; }
+
+    /// <summary>Text ↔ ids.</summary>
+    public Tokenizer Tokenizer => Run.Tokenizer;
+
+    /// <summary>Where models live.</summary>
+    public torch.Device Device => Run.Device;
+
+    /// <summary>Where steps and samples are reported.</summary>
+    public RunLog Log => Run.Log;
+
+    /// <summary>Asks the stage to stop.</summary>
+    public CancellationToken Cancellation => Run.Cancellation;
+
+    /// <summary>The kind of a stage as recipes spell it.</summary>
+    public string Kind(Stage stage) => Variants.NameOf(stage.GetType()) ?? stage.GetType().Name;
+
+    /// <summary>A key for a stream of random numbers of this stage, for <see cref="CounterRandom"/>.</summary>
+    public ulong Key(string purpose) => CounterRandom.Key(Run.Recipe.Seed, CounterRandom.Hash(Stage.Name), CounterRandom.Hash(purpose));
+
+    /// <summary>Opens a data set; the same source gives the same object.</summary>
+    public IExampleSource Open(DataSource source)
+    {
+        if (!opened.TryGetValue(source, out var examples))
+            opened[source] = examples = source.Open();
+        return examples;
+    }
+
+    /// <summary>Loads the model of an earlier stage, a folder, or the recipe's own model.</summary>
+    /// <param name="reference">A stage's name, a folder, or <c>base</c>.</param>
+    /// <param name="scalarHead">Whether a scalar head is wanted.</param>
+    /// <param name="trainable">Whether gradients are kept.</param>
+    public Transformer LoadModel(string reference, bool scalarHead = false, bool trainable = true) =>
+        Run.LoadModel(reference, scalarHead, trainable, Key("init"));
+
+    /// <summary>Encodes a prompt, with the special tokens that the tokenizer puts before it.</summary>
+    public int[] EncodePrompt(string prompt)
+    {
+        var ids = Tokenizer.Encode(prompt, addSpecialTokens: true);
+        // Some templates close the text with EOS; a prompt goes on.
+        if (ids.Length > 0 && ids[^1] == Tokenizer.EosId)
+            ids = ids[..^1];
+        // A model needs at least one token to start from.
+        return ids.Length > 0 ? ids : [Tokenizer.BosId ?? Tokenizer.EosId];
+    }
+
+    /// <summary>
+    /// Encodes a prompt with its completion and EOS. The two are encoded together and cut where the prompt's own ids end, as the model will see them in a
+    /// rollout; where the tokenizer merges across the seam, each is encoded by itself.
+    /// </summary>
+    public (int[] Prompt, int[] Completion) EncodePair(string prompt, string completion)
+    {
+        var promptIds = EncodePrompt(prompt);
+        var both = EncodePrompt(prompt + completion);
+        var rest = both.Length > promptIds.Length && both.AsSpan(0, promptIds.Length).SequenceEqual(promptIds)
+            ? both[promptIds.Length..]
+            : Tokenizer.Encode(completion);
+        return (promptIds, [.. rest, Tokenizer.EosId]);
+    }
+
+    /// <summary>Runs an optimizer step; where the loss or gradient is not finite, stops the run with all that is needed to look into it.</summary>
+    public double Guard(int step, BatchMetrics metrics, Func<double> optimizerStep)
+    {
+        try
+        {
+            if (!double.IsFinite(metrics["loss"]))
+                throw new NonFiniteException($"the loss is {metrics["loss"]}");
+            return optimizerStep();
+        }
+        catch (NonFiniteException fault)
+        {
+            var good = Run.Directory.CheckpointSteps(Stage.Name);
+            throw new NonFiniteException($"stage {Stage.Name}, step {step + 1}: {fault.Message}. The weights before this step are untouched; "
+                + (good.Count > 0 ? $"the last checkpoint is {Run.Directory.Checkpoint(Stage.Name, good[^1])}." : "no checkpoint was written yet (save_steps is 0 or was not reached).")
+                + " Lower learning_rate, or set max_grad_norm.");
+        }
+    }
+
+    /// <summary>Counts a row that is too long, and says so the first time.</summary>
+    public void CountSkipped(Example example, int limit)
+    {
+        if (skipped++ == 0)
+            Run.Console.Warn($"{Stage.Name}: {example.Source} has more than {limit} tokens and is left out; further rows like it are left out without a word.");
+    }
+
+    /// <summary>Writes the stage's model to <c>final/NAME</c>.</summary>
+    public void SaveFinal(Transformer model) => ModelFolder.Save(model, Run.Directory.Final(Stage.Name), Tokenizer);
+
+    /// <summary>The stage's entry in <c>summary.json</c>.</summary>
+    public StageSummary Summary(Stage stage, OrderedDictionary<string, double> metrics) =>
+        new(stage.Name, Kind(stage), (stage as TrainingStage)?.Steps ?? 0, Math.Round(Run.Time.GetElapsedTime(started).TotalSeconds, 3), metrics);
+}
