@@ -4,5 +4,6 @@ namespace LlmRL.Data;
 public interface INoisyLabels
 {
     /// <summary>The accuracy that a judge with perfect knowledge of the utility would reach on these labels: the mean of max(p, 1 − p).</summary>
-    double BayesAccuracy { get; }
+    /// <param name="sample">How many pairs it is averaged over.</param>
+    double BayesAccuracy(int sample);
 }

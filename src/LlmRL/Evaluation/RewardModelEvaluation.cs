@@ -27,7 +27,7 @@ internal static class RewardModelEvaluation
         var rows = new MeasuredRows(name);
         rows.AddMean("accuracy", hits);
         if (context.Open(stage.Pairs!) is Data.INoisyLabels noisy)
-            rows.Add("accuracy_limit", noisy.BayesAccuracy);
+            rows.Add("accuracy_limit", noisy.BayesAccuracy(data.Count));
         return rows.All;
     }
 }

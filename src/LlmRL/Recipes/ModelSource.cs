@@ -43,7 +43,7 @@ public sealed record ModelSource : IValidated
     public Tokenizer OpenTokenizer()
     {
         if (Tokenizer is not ("characters" or "words"))
-            return TokenizerLoader.Load(Tokenizer ?? Path!);
+            return TokenizerLoader.Load(ProgramPaths.Resolve(Tokenizer ?? Path!));
         var data = VocabularyData!.Open();
         var texts = Enumerable.Range(0, data.Count).Select(i => data[i]).SelectMany(example =>
             new[] { example.Prompt + example.Completion, example.Chosen, example.Rejected }.OfType<string>());
@@ -51,7 +51,7 @@ public sealed record ModelSource : IValidated
     }
 
     /// <summary>The architecture of a model without weights, with the tokenizer's vocabulary and special tokens.</summary>
-    public ModelConfig Architecture(string config, Tokenizer tokenizer) => ModelConfigFile.Read(config) with
+    public ModelConfig Architecture(string config, Tokenizer tokenizer) => ModelConfigFile.Read(ProgramPaths.Resolve(config)) with
     {
         VocabSize = tokenizer.VocabularySize,
         BosTokenId = tokenizer.BosId,

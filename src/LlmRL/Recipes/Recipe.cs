@@ -31,7 +31,7 @@ public sealed record Recipe : IValidated
         {
             if (stage.Name.AsSpan().ContainsAny("/\\") || stage.Name is "" or "." or "..")
                 yield return (nameof(Stages), $"'{stage.Name}' is no name for a stage; use letters, digits, - and _");
-            foreach (var input in stage.Inputs.Where(input => !known.Contains(input) && !Directory.Exists(input)))
+            foreach (var input in stage.Inputs.Where(input => !known.Contains(input) && !Directory.Exists(ProgramPaths.Resolve(input))))
                 yield return (nameof(Stages), $"stage {stage.Name} reads '{input}', which is neither a stage before it ({string.Join(", ", known.Order(StringComparer.Ordinal))}) nor a folder");
             if (!known.Add(stage.Name))
                 yield return (nameof(Stages), $"two stages are named '{stage.Name}'; give each its own name");

@@ -60,8 +60,9 @@ public sealed class RunEnvironment
         if (Recipe.Stages.Any(stage => stage.Name == reference && stage.HasModel))
             return Directory.Final(reference);
         if (reference == Recipe.BaseModel)
-            return Recipe.Model.Path;
-        return System.IO.Directory.Exists(reference) ? reference : null;
+            return Recipe.Model.Path is { } path ? ProgramPaths.Resolve(path) : null;
+        var folder = ProgramPaths.Resolve(reference);
+        return System.IO.Directory.Exists(folder) ? folder : null;
     }
 
     private Transformer CheckVocabulary(Transformer model, string folder)

@@ -1,0 +1,119 @@
+using LlmRL.Algorithms;
+using LlmRL.Recipes.Binding;
+using LlmRL.Runs;
+using LlmRL.Training;
+using TorchSharp;
+
+namespace LlmRL.Recipes;
+
+/// <summary>How a recipe is run.</summary>
+public sealed record PipelineOptions
+{
+    /// <summary>The run directory; <c>runs/NAME-seedN</c> by default.</summary>
+    public string? Out { get; init; }
+
+    /// <summary>Run this stage and what it needs, instead of all.</summary>
+    public string? OnlyStage { get; init; }
+
+    /// <summary>Continue an interrupted stage from its newest checkpoint.</summary>
+    public bool Resume { get; init; }
+
+    /// <summary>Where models live.</summary>
+    public required torch.Device Device { get; init; }
+
+    /// <summary>What the user sees of the device.</summary>
+    public required string DeviceText { get; init; }
+
+    /// <summary>The command as typed, for the report.</summary>
+    public string? Command { get; init; }
+}
+
+/// <summary>Runs a recipe's stages in order; a finished stage whose inputs did not change is reused.</summary>
+public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole console, TimeProvider time)
+{
+    /// <summary>Runs the stages.</summary>
+    /// <param name="cancellation">Asks the run to stop after the current step, with a checkpoint.</param>
+    /// <returns>The run's results.</returns>
+    public RunSummary Run(CancellationToken cancellation)
+    {
+        var wanted = Wanted();
+        var tokenizer = recipe.Model.OpenTokenizer();
+        var directory = RunDirectory.Create(options.Out ?? Path.Combine("runs", $"{recipe.Name}-seed{recipe.Seed}"));
+        using var running = directory.Lock();
+        console.RunStarted(recipe.Name, [.. wanted.Select(stage => stage.Name)], options.DeviceText, directory.Root);
+        AtomicFile.WriteAllText(directory.RecipePath, RecipeWriter.Write(recipe));
+        var ledger = new StageLedger(directory, recipe);
+        var summary = NewSummary(directory);
+        var outdated = Prepare(wanted, ledger, summary, directory);
+        using var log = new RunLog(directory, console, time, Environment.MachineName);
+        var environment = new RunEnvironment
+        {
+            Recipe = recipe,
+            Tokenizer = tokenizer,
+            Device = options.Device,
+            Directory = directory,
+            Log = log,
+            Console = console,
+            Time = time,
+            Cancellation = cancellation,
+            Resume = options.Resume,
+        };
+        foreach (var stage in wanted)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (!outdated.Contains(stage))
+            {
+                console.StageReused(summary.Stage(stage.Name)!, stage.HasModel ? directory.Final(stage.Name) : null);
+                continue;
+            }
+
+            var result = stage.Run(new StageContext(stage, environment));
+            summary = summary.With(result);
+            summary.Write(directory.SummaryPath);
+            ledger.Finish(stage);
+            log.StageFinished(result, stage.HasModel ? directory.Final(stage.Name) : null);
+        }
+
+        summary = summary with { Stages = [.. recipe.Stages.Select(stage => summary.Stage(stage.Name)).OfType<StageSummary>()] };
+        summary.Write(directory.SummaryPath);
+        Report.Write(directory);
+        console.RunFinished(summary, directory);
+        return summary;
+    }
+
+    /// <summary>Finds the stages that must run, and clears away what earlier runs of them left, except checkpoints to resume from.</summary>
+    private HashSet<Stage> Prepare(List<Stage> wanted, StageLedger ledger, RunSummary summary, RunDirectory directory)
+    {
+        var outdated = wanted.Where(stage => summary.Stage(stage.Name) is null || !ledger.IsFinished(stage)).ToHashSet();
+        foreach (var stage in outdated)
+        {
+            if (!ledger.Begin(stage, options.Resume))
+                StageLogs.Forget(directory, stage.Name);
+        }
+
+        return outdated;
+    }
+
+    private RunSummary NewSummary(RunDirectory directory) => new()
+    {
+        Name = recipe.Name,
+        Seed = recipe.Seed,
+        Version = typeof(Pipeline).Assembly.GetName().Version?.ToString(3),
+        Command = options.Command,
+        Device = options.DeviceText,
+        Stages = RunSummary.Read(directory.SummaryPath)?.Stages ?? [],
+    };
+
+    /// <summary>The stages to run: all, or one with everything that it reads, in the recipe's order.</summary>
+    private List<Stage> Wanted()
+    {
+        if (options.OnlyStage is null)
+            return [.. recipe.Stages];
+        if (recipe.Stages.All(stage => stage.Name != options.OnlyStage))
+            throw new BadInputException($"--stage {options.OnlyStage}: the recipe has no such stage. It has {string.Join(", ", recipe.Stages.Select(stage => stage.Name))}.");
+        var needed = new HashSet<string>(StringComparer.Ordinal) { options.OnlyStage };
+        foreach (var stage in recipe.Stages.Reverse().Where(stage => needed.Contains(stage.Name)))
+            needed.UnionWith(stage.Inputs);
+        return [.. recipe.Stages.Where(stage => needed.Contains(stage.Name))];
+    }
+}

@@ -1,0 +1,100 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using LlmRL.Algorithms;
+using LlmRL.Recipes.Binding;
+using LlmRL.Runs;
+
+namespace LlmRL.Recipes;
+
+/// <summary>
+/// Remembers, in <c>stages.json</c> of the run directory, from which inputs each stage was made: its settings, the seed, the model's settings, the stages
+/// it reads and the files it reads. A stage is reused where all are the same.
+/// </summary>
+internal sealed class StageLedger
+{
+    private readonly RunDirectory directory;
+    private readonly Recipe recipe;
+    private readonly string path;
+    private readonly Dictionary<string, Entry> entries;
+
+    public StageLedger(RunDirectory directory, Recipe recipe)
+    {
+        (this.directory, this.recipe) = (directory, recipe);
+        path = Path.Combine(directory.Root, "stages.json");
+        try
+        {
+            entries = File.Exists(path) ? JsonSerializer.Deserialize<Dictionary<string, Entry>>(File.ReadAllBytes(path)) ?? [] : [];
+        }
+        catch (JsonException)
+        {
+            // A damaged ledger costs time, not correctness: everything is done again.
+            entries = [];
+        }
+    }
+
+    public bool IsFinished(Stage stage) => entries.TryGetValue(stage.Name, out var entry) && entry.Finished && entry.Inputs == InputsOf(stage)
+        && (!stage.HasModel || Models.ModelFolder.IsModel(directory.Final(stage.Name)));
+
+    /// <summary>Marks a stage as begun. Checkpoints of other inputs, or where the run does not resume, are removed.</summary>
+    /// <returns>Whether there are checkpoints to resume from.</returns>
+    public bool Begin(Stage stage, bool resume)
+    {
+        var inputs = InputsOf(stage);
+        var checkpoints = directory.Checkpoints(stage.Name);
+        var continues = resume && entries.TryGetValue(stage.Name, out var entry) && !entry.Finished && entry.Inputs == inputs
+            && directory.CheckpointSteps(stage.Name).Count > 0;
+        if (!continues && Directory.Exists(checkpoints))
+            Directory.Delete(checkpoints, recursive: true);
+        Save(stage, new Entry(inputs, Finished: false));
+        return continues;
+    }
+
+    public void Finish(Stage stage) => Save(stage, new Entry(InputsOf(stage), Finished: true));
+
+    private void Save(Stage stage, Entry entry)
+    {
+        entries[stage.Name] = entry;
+        AtomicFile.WriteAllText(path, JsonSerializer.Serialize(entries, JsonLayout.Indented) + "\n");
+    }
+
+    private string InputsOf(Stage stage)
+    {
+        var text = new StringBuilder();
+        text.Append(typeof(StageLedger).Assembly.GetName().Version).Append('\n').Append(recipe.Seed).Append('\n');
+        text.Append(Fingerprint.Of(recipe.Model)).Append('\n').Append(Fingerprint.Of(stage)).Append('\n');
+        foreach (var file in FilesOf(recipe.Model).Concat(FilesOf(stage)))
+            text.Append(Stamp(file)).Append('\n');
+        foreach (var input in stage.Inputs.Distinct().Order(StringComparer.Ordinal))
+        {
+            var source = recipe.Stages.FirstOrDefault(other => other.Name == input);
+            text.Append(input).Append(' ').Append(source is not null ? InputsOf(source) : Stamp(input)).Append('\n');
+        }
+
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));
+    }
+
+    /// <summary>The files that settings name, found by the records that can name one.</summary>
+    private static IEnumerable<string> FilesOf(object settings)
+    {
+        foreach (var property in settings.GetType().GetProperties().Where(property => property.GetIndexParameters().Length == 0))
+        {
+            var value = property.GetValue(settings);
+            if (value is DataSource { Path: { } file })
+                yield return file;
+            if (value is string text && settings is ModelSource)
+                yield return text;
+        }
+    }
+
+    private static string Stamp(string reference)
+    {
+        var resolved = ProgramPaths.Resolve(reference);
+        if (Directory.Exists(resolved))
+            return string.Join('\n', Directory.GetFiles(resolved).Order(StringComparer.Ordinal).Select(Stamp));
+        var info = new FileInfo(resolved);
+        return info.Exists ? $"{info.Name} {info.Length} {info.LastWriteTimeUtc.Ticks}" : reference;
+    }
+
+    private sealed record Entry(string Inputs, bool Finished);
+}
