@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using LlmRL.Advantages;
 using LlmRL.Recipes;
 using LlmRL.Rewards;
 using LlmRL.Rollouts;
@@ -7,16 +8,6 @@ using LlmRL.Training;
 using TorchSharp;
 
 namespace LlmRL.Algorithms;
-
-/// <summary>How a completion without a stop token is punished.</summary>
-public enum MissingEosPenaltyMode
-{
-    /// <summary>The penalty takes the score's place (Huang et al. 2024, arXiv 2403.17031).</summary>
-    Replace,
-
-    /// <summary>The penalty is subtracted from the score (TRL).</summary>
-    Subtract,
-}
 
 /// <summary>
 /// A stage that learns from its own samples: sample → score → reference log-probs → advantages → epochs × minibatches. An algorithm is the
@@ -65,10 +56,11 @@ public abstract record OnlineStage : TrainingStage
     public virtual int NumMiniBatches { get; init; } = 1;
 
     /// <summary>Penalty of a completion without a stop token, in units of the score; null: none.</summary>
+    [Range(0.0, 1e6)]
     public double? MissingEosPenalty { get; init; }
 
-    /// <summary>What the penalty does.</summary>
-    public MissingEosPenaltyMode MissingEosPenaltyMode { get; init; } = MissingEosPenaltyMode.Subtract;
+    /// <summary>Whether the penalty is subtracted from the score or takes its place.</summary>
+    public MissingEosMode MissingEosMode { get; init; } = MissingEosMode.Subtract;
 
     /// <summary>Whether completions that the length limit cut are left out of the loss (arXiv 2503.14476).</summary>
     public bool MaskTruncatedCompletions { get; init; }

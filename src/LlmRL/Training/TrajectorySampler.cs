@@ -1,3 +1,4 @@
+using LlmRL.Advantages;
 using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Models;
@@ -34,8 +35,8 @@ public sealed class TrajectorySampler : IDisposable
         var rollout = sampler.Sample(examples, stage.NumGenerations, options, new SampleKey(context.Key("sampling"), (ulong)step), scorer);
         foreach (var trajectory in rollout.Trajectories)
         {
-            if (trajectory.IsTruncated && stage.MissingEosPenalty is { } penalty)
-                trajectory.Score = stage.MissingEosPenaltyMode == MissingEosPenaltyMode.Replace ? penalty : trajectory.Score - penalty;
+            if (stage.MissingEosPenalty is { } penalty)
+                trajectory.Score = RewardShaping.MissingEos(trajectory.Score, !trajectory.IsTruncated, penalty, stage.MissingEosMode);
             trajectory.Counts = !(trajectory.IsTruncated && stage.MaskTruncatedCompletions);
         }
 

@@ -1,0 +1,129 @@
+using System.ComponentModel.DataAnnotations;
+using LlmRL.Advantages;
+using LlmRL.Losses;
+using LlmRL.Recipes.Binding;
+using LlmRL.Rollouts;
+using LlmRL.Training;
+using TorchSharp;
+
+namespace LlmRL.Algorithms;
+
+/// <summary>What is subtracted from the return in REINFORCE.</summary>
+public enum BaselineKind
+{
+    /// <summary>Nothing.</summary>
+    None,
+
+    /// <summary>The mean return of the batch.</summary>
+    BatchMean,
+
+    /// <summary>A moving average of the mean returns of earlier batches.</summary>
+    MovingAverage,
+
+    /// <summary>A value network V(s_t), trained on the returns.</summary>
+    Value,
+}
+
+/// <summary>
+/// Token-level REINFORCE with KL-to-reference in the reward: maximises E Σ_t log π(a_t|s_t)·(Ĝ_t − b), with r_t = −β·k1_t and the score at the last token
+/// (<see cref="PolicyGradient.Reinforce"/>, <see cref="RewardToGo"/>, <see cref="Baseline"/>). Williams 1992; Sutton et al. 2000.
+/// </summary>
+[Variant("reinforce")]
+public sealed record Reinforce : OnlineStage, IValidated
+{
+    private const string AverageKey = "baseline_average", RemainingKey = "baseline_remaining";
+
+    /// <inheritdoc/>
+    [Range(1, 1 << 16)]
+    public override int NumGenerations { get; init; } = 1;
+
+    /// <summary>b.</summary>
+    public BaselineKind Baseline { get; init; } = BaselineKind.MovingAverage;
+
+    /// <summary>β of the moving average.</summary>
+    [Range(0.0, 0.999999)]
+    public double BaselineBeta { get; init; } = 0.9;
+
+    /// <summary>γ: discount per token.</summary>
+    [Range(0.0, 1.0)]
+    public double Gamma { get; init; } = 1;
+
+    /// <summary>Whether a token is credited only with the rewards from it on (Ĝ_t), instead of those of the whole completion.</summary>
+    public bool RewardToGo { get; init; } = true;
+
+    /// <summary>Whether advantages are scaled to mean 0 and variance 1 over the batch.</summary>
+    public bool WhitenAdvantages { get; init; }
+
+    /// <summary>The model that the value network starts from, with baseline: value; a reward model's scalar head is kept.</summary>
+    public string? Value { get; init; }
+
+    /// <summary>Weight of the value loss.</summary>
+    [Range(0.0, 100.0)]
+    public double VfCoef { get; init; } = 0.5;
+
+    /// <inheritdoc/>
+    public override string? ValueModel => Baseline == BaselineKind.Value ? Value ?? Policy : null;
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Validate()
+    {
+        if (Value is not null && Baseline != BaselineKind.Value)
+            yield return (nameof(Value), "a value network is only used with baseline: value");
+    }
+
+    /// <inheritdoc/>
+    public override void ComputeAdvantages(Rollout rollout, IDictionary<string, double> state, BatchMetrics metrics)
+    {
+        var returns = rollout.Trajectories.Select(Returns).ToArray();
+        var totals = returns.Select(perToken => perToken[0]).ToArray();
+        var batchMean = Advantages.Baseline.BatchMean(totals);
+        var constant = Constant(state, batchMean);
+        foreach (var (trajectory, perToken) in rollout.Trajectories.Zip(returns))
+        {
+            if (Baseline == BaselineKind.Value)
+                trajectory.Returns = ToFloats(perToken);
+            for (var t = 0; t < perToken.Length; t++)
+                perToken[t] -= Baseline == BaselineKind.Value ? trajectory.Values[t] : constant;
+        }
+
+        metrics.Add("baseline", constant, 1);
+        TokenAdvantages.Store(rollout, returns, WhitenAdvantages);
+    }
+
+    /// <inheritdoc/>
+    public override torch.Tensor Loss(PolicyBatch batch)
+    {
+        var loss = PolicyGradient.Reinforce(batch.LogProbs, batch.Advantages).Aggregate(batch.Mask, Aggregation.SequenceSum, batch.Share.Sequences);
+        if (batch.Values is null || batch.Returns is null)
+            return loss;
+        var value = ValueLoss.Squared(batch.Values, batch.Returns).Aggregate(batch.Mask, Aggregation.TokenMean, batch.Share.Tokens);
+        batch.AddMetric("loss/value_avg", value, Aggregation.TokenMean);
+        return loss + VfCoef * value;
+    }
+
+    /// <summary>Ĝ_t of every token, or the whole return at each.</summary>
+    private double[] Returns(Trajectory trajectory)
+    {
+        var rewards = TokenAdvantages.Rewards(trajectory, Beta, KlEstimator.K1);
+        if (RewardToGo)
+            Advantages.RewardToGo.PerStep(rewards, Gamma, rewards);
+        else
+            Array.Fill(rewards, Advantages.RewardToGo.WholeTrajectory(rewards, Gamma));
+        return rewards;
+    }
+
+    private double Constant(IDictionary<string, double> state, double batchMean)
+    {
+        if (Baseline == BaselineKind.BatchMean)
+            return batchMean;
+        if (Baseline != BaselineKind.MovingAverage)
+            return 0;
+        var average = state.TryGetValue(AverageKey, out var value) ? new MovingAverageBaseline(value, state[RemainingKey]) : MovingAverageBaseline.Start;
+        var baseline = average.Baseline;
+        average = average.Updated(batchMean, BaselineBeta);
+        (state[AverageKey], state[RemainingKey]) = (average.Average, average.Remaining);
+        return baseline;
+    }
+
+    private static float[] ToFloats(double[] values) => Array.ConvertAll(values, value => (float)value);
+}

@@ -1,0 +1,47 @@
+using LlmRL.Advantages;
+using LlmRL.Rollouts;
+
+namespace LlmRL.Algorithms;
+
+/// <summary>What algorithms with per-token rewards and advantages share.</summary>
+internal static class TokenAdvantages
+{
+    /// <summary>r_t = −β·k_t, the score added at the last token; see <see cref="KlReward.PerToken"/>.</summary>
+    public static double[] Rewards(Trajectory trajectory, double beta, KlEstimator estimator)
+    {
+        var rewards = new double[trajectory.Length];
+        if (trajectory.ReferenceLogProbs.Length > 0)
+            KlReward.PerToken(trajectory.LogProbs, trajectory.ReferenceLogProbs, beta, trajectory.Score, estimator, rewards);
+        else
+            rewards[^1] = trajectory.Score;
+        return rewards;
+    }
+
+    /// <summary>Writes advantages into the trajectories, scaled to mean 0 and variance 1 over all tokens that count where asked for.</summary>
+    public static void Store(Rollout rollout, double[][] advantages, bool whiten)
+    {
+        var flat = advantages.SelectMany(perToken => perToken).ToArray();
+        if (whiten)
+        {
+            var mask = rollout.Trajectories.SelectMany(trajectory => Enumerable.Repeat(trajectory.Counts, trajectory.Length)).ToArray();
+            Whiten.Masked(flat, mask, shiftMean: true, unbiased: true, flat);
+        }
+
+        var next = 0;
+        foreach (var trajectory in rollout.Trajectories)
+        {
+            trajectory.Advantages = Array.ConvertAll(flat[next..(next + trajectory.Length)], value => (float)value);
+            next += trajectory.Length;
+        }
+    }
+
+    /// <summary>Gives every token of a trajectory the trajectory's own advantage.</summary>
+    public static void StorePerSequence(Rollout rollout, ReadOnlySpan<double> advantages)
+    {
+        for (var i = 0; i < advantages.Length; i++)
+        {
+            rollout.Trajectories[i].Advantages = new float[rollout.Trajectories[i].Length];
+            Array.Fill(rollout.Trajectories[i].Advantages, (float)advantages[i]);
+        }
+    }
+}
