@@ -1,0 +1,123 @@
+using System.Globalization;
+using System.Text;
+
+namespace LlmRL.Runs.Plotting;
+
+/// <summary>Lines over a common horizontal axis: a faint line through the values and a strong one through their trend.</summary>
+public sealed class LineChart : Chart
+{
+    private const int MaxPoints = 500, MinPointsToSmooth = 16;
+
+    private Line[]? lines;
+
+    /// <summary>What is drawn.</summary>
+    public required IReadOnlyList<Curve> Curves { get; init; }
+
+    /// <summary>Width of the trend's window as a share of all points; 0 draws the values alone.</summary>
+    public double Smoothing { get; init; } = 0.02;
+
+    /// <inheritdoc/>
+    protected override IReadOnlyList<string> Legend => [.. Curves.Select(curve => curve.Name)];
+
+    private Line[] Lines => lines ??= [.. Curves.Select(Prepare)];
+
+    /// <inheritdoc/>
+    protected override (Scale X, Scale Y) Scales()
+    {
+        var x = Lines.SelectMany(line => line.Points.X).DefaultIfEmpty(0).ToArray();
+        var (low, high) = ValueRange();
+        var fromZero = low >= 0 && low < 0.4 * high;
+        return (Scale.Nice(x.Min(), x.Max(), 6, widen: false), Scale.Nice(low, high, 4, zero: fromZero));
+    }
+
+    /// <inheritdoc/>
+    protected override void Draw(StringBuilder svg, Scale x, Scale y)
+    {
+        for (var i = 0; i < Lines.Length; i++)
+        {
+            var (points, trend) = Lines[i];
+            var smooth = trend is not null;
+            var colour = (i % Colours).ToString(CultureInfo.InvariantCulture);
+            Path(svg, points.X, points.Y, x, y, smooth ? $"raw s{colour}" : $"line s{colour}");
+            if (smooth) Path(svg, points.X, trend!, x, y, $"line s{colour}");
+            if (points.X.Count > 12) continue;
+            for (var j = 0; j < points.X.Count; j++)
+            {
+                if (!double.IsFinite(points.Y[j])) continue;
+                svg.Append("<circle class=\"f").Append(colour).Append("\" r=\"3\" cx=\"").Append(N(PixelX(x, points.X[j]))).Append("\" cy=\"")
+                    .Append(N(PixelY(y, points.Y[j]))).Append("\"/>");
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override string Describe() => string.Join(" ", Lines.Where(line => line.Points.Y.Any(double.IsFinite)).Select(line =>
+    {
+        var shown = (line.Trend ?? line.Points.Y).Where(double.IsFinite).ToArray();
+        return $"{line.Points.Name}: from {Shown.Number(shown[0])} to {Shown.Number(shown[^1])}.";
+    }));
+
+    /// <inheritdoc/>
+    protected override object? Pointer(Scale x, Scale y) => new
+    {
+        kind = "line",
+        area = Area(),
+        low = x.Low,
+        high = x.High,
+        label = XLabel,
+        series = Lines.Select(line => new
+        {
+            name = line.Points.Name,
+            x = line.Points.X.Select(value => Math.Round(value, 3)),
+            y = line.Points.Y.Select(Shown.Number),
+            trend = line.Trend?.Select(Shown.Number),
+        }),
+    };
+
+    private Line Prepare(Curve curve)
+    {
+        var points = curve.Thinned(MaxPoints);
+        var smooth = Smoothing > 0 && points.X.Count >= MinPointsToSmooth;
+        return new Line(points, smooth ? points.Smoothed(Math.Max(1.5, Smoothing * points.X.Count)) : null);
+    }
+
+    /// <summary>All of the trends, and the values but for the outermost hundredth where there are many: one spike must not flatten the rest.</summary>
+    private (double Low, double High) ValueRange()
+    {
+        double low = double.PositiveInfinity, high = double.NegativeInfinity;
+        foreach (var (points, trend) in Lines)
+        {
+            var sorted = points.Y.Where(double.IsFinite).Order().ToArray();
+            if (sorted.Length == 0) continue;
+            var cut = trend is null ? 0 : sorted.Length / 100;
+            var smooth = (trend ?? []).Where(double.IsFinite).DefaultIfEmpty(sorted[cut]).ToArray();
+            low = Math.Min(low, Math.Min(sorted[cut], smooth.Min()));
+            high = Math.Max(high, Math.Max(sorted[^(cut + 1)], smooth.Max()));
+        }
+
+        return (low, high);
+    }
+
+    private void Path(StringBuilder svg, IReadOnlyList<double> xs, IReadOnlyList<double> ys, Scale x, Scale y, string style)
+    {
+        svg.Append("<path class=\"").Append(style).Append("\" d=\"");
+        var pen = false;
+        for (var i = 0; i < xs.Count; i++)
+        {
+            if (!double.IsFinite(ys[i]))
+            {
+                pen = false;
+                continue;
+            }
+
+            // Values beyond the axis leave the drawing just enough to be seen to leave it.
+            var at = Math.Clamp(y.Fraction(ys[i]), -0.02, 1.02);
+            svg.Append(pen ? 'L' : 'M').Append(N(PixelX(x, xs[i]))).Append(' ').Append(N(PixelY(y, y.Low + at * (y.High - y.Low))));
+            pen = true;
+        }
+
+        svg.Append("\"/>");
+    }
+
+    private readonly record struct Line(Curve Points, double[]? Trend);
+}
