@@ -52,7 +52,7 @@ internal sealed class PolicyEvaluation : IDisposable
             AddKl(rollout, reference, rows);
         rows.AddMean("length", rollout.Trajectories.Select(trajectory => (double)trajectory.Length));
         rows.Add("clipped_ratio", rollout.Trajectories.Average(trajectory => trajectory.IsTruncated ? 1.0 : 0));
-        rows.Add("distinct-2", Diversity.DistinctN(rollout.Trajectories.Select(trajectory => trajectory.Completion.Tokens), 2));
+        rows.Add("distinct-2", Diversity.Distinct(rollout.Trajectories.Select(trajectory => trajectory.Completion.Tokens), 2));
         Keep(rollout, policyName);
         return rows.All;
     }
@@ -68,12 +68,12 @@ internal sealed class PolicyEvaluation : IDisposable
         var correct = rollout.Groups().AsParallel().AsOrdered()
             .Select(group => group.Count(trajectory => stage.Verifier.Score(trajectory.Example, trajectory.Text) >= 1)).ToArray();
         foreach (var k in stage.PassAtK.Distinct().Order())
-            rows.AddMean($"pass@{k}", correct.Select(c => PassAtK.Estimate(samples, c, k)));
+            rows.AddMean($"pass@{k}", correct.Select(c => PassAtK.Problem(samples, c, k)));
         var levels = examples.Select(example => example.Difficulty).Distinct().Order().ToArray();
         if (levels.Length < 2)
             return;
         foreach (var level in levels)
-            rows.AddMean($"pass@1[difficulty={level}]", correct.Where((_, i) => examples[i].Difficulty == level).Select(c => PassAtK.Estimate(samples, c, 1)));
+            rows.AddMean($"pass@1[difficulty={level}]", correct.Where((_, i) => examples[i].Difficulty == level).Select(c => PassAtK.Problem(samples, c, 1)));
     }
 
     private void AddJudgement(Rollout rollout, IReward judge, MeasuredRows rows)

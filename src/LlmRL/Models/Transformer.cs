@@ -1,3 +1,4 @@
+using LlmRL.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -55,9 +56,9 @@ public sealed class Transformer : IDisposable
         if (batch.MaxLength > Config.MaxPositions)
             throw new BadInputException($"a sequence of {batch.MaxLength} tokens is longer than the model's {Config.MaxPositions} positions; shorten prompts or completions, or raise max_position_embeddings.");
         using var scope = NewDisposeScope();
-        var x = F.embedding(batch.Ids, Parameters["embed"]);
+        var x = Functional.embedding(Parameters["embed"], batch.Ids);
         if (Config.Positions == PositionKind.Learned)
-            x = x + F.embedding(batch.Positions, Parameters["positions"]);
+            x = x + Functional.embedding(Parameters["positions"], batch.Positions);
         var attention = new AttentionInputs(this, batch);
         foreach (var names in layers)
         {
@@ -85,6 +86,45 @@ public sealed class Transformer : IDisposable
     {
         using var scope = NewDisposeScope();
         return hidden.matmul(Parameters[HeadName].t()).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The weights as the CPU's decoding path reads them: pointers into <see cref="Parameters"/>, valid as long as this model lives.</summary>
+    public unsafe DecoderWeights DecoderWeights()
+    {
+        if (Device.type != DeviceType.CPU)
+            throw new InvalidOperationException("the decoding path on the CPU needs weights on the CPU");
+        float* At(string name) => Parameters.Find(name) is { } parameter ? (float*)NativeTorch.DataPointer(parameter) : null;
+        var blocks = new DecoderLayer[layers.Length];
+        for (var i = 0; i < blocks.Length; i++)
+        {
+            var names = layers[i];
+            blocks[i] = new DecoderLayer
+            {
+                AttentionNorm = At(names.AttentionNorm),
+                AttentionNormBias = At(names.AttentionNormBias),
+                Qkv = At(names.Qkv),
+                QkvBias = At(names.QkvBias),
+                Output = At(names.Output),
+                OutputBias = At(names.OutputBias),
+                MlpNorm = At(names.MlpNorm),
+                MlpNormBias = At(names.MlpNormBias),
+                Up = At(names.Up),
+                UpBias = At(names.UpBias),
+                Down = At(names.Down),
+                DownBias = At(names.DownBias),
+            };
+        }
+
+        return new DecoderWeights
+        {
+            Config = Config,
+            TokenEmbedding = At("embed"),
+            PositionEmbedding = At("positions"),
+            Layers = blocks,
+            FinalNorm = At("norm"),
+            FinalNormBias = At("norm_bias"),
+            Head = At(HeadName),
+        };
     }
 
     /// <inheritdoc/>

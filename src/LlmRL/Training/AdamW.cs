@@ -93,7 +93,7 @@ public sealed class AdamW : IDisposable
             return norm.item<float>();
         }
 
-        var pointer = (float*)gradients.DataPointer();
+        var pointer = (float*)NativeTorch.DataPointer(gradients);
         var count = parameters.Count;
         var sums = new double[(count + Chunk - 1) / Chunk];
         Parallel.For(0, sums.Length, c =>
@@ -125,8 +125,8 @@ public sealed class AdamW : IDisposable
 
     private unsafe void StepOnCpu(double learningRate, double scale)
     {
-        float* w = (float*)parameters.Values.DataPointer(), g = (float*)parameters.Gradients!.DataPointer();
-        float* m = (float*)Moment.DataPointer(), v = (float*)SquaredMoment.DataPointer();
+        float* w = (float*)NativeTorch.DataPointer(parameters.Values), g = (float*)NativeTorch.DataPointer(parameters.Gradients!);
+        float* m = (float*)NativeTorch.DataPointer(Moment), v = (float*)NativeTorch.DataPointer(SquaredMoment);
         var rates = Rates(learningRate, scale);
         for (var s = 0; s < parameters.Specs.Count; s++)
         {
