@@ -1,0 +1,35 @@
+namespace LlmRL.Advantages;
+
+/// <summary>RLOO: every sample's baseline is the mean reward of the other samples of its prompt.</summary>
+public static class LeaveOneOut
+{
+    /// <summary>
+    /// A_i = r_i − 1/(k−1) Σ_{j≠i} r_j within each group of k; equal to k/(k−1)·(r_i − mean), so each group sums to 0.
+    /// A reward of NaN (none applies) leaves its sample out of the group: its advantage is 0, as is that of a sample without another to compare with.
+    /// </summary>
+    /// <remarks>Ahmadian et al. 2024, arXiv 2402.14740, section 2.2; Kool, van Hoof and Welling 2019.</remarks>
+    /// <param name="rewards">r (B), the samples of one prompt next to each other.</param>
+    /// <param name="groupSize">k ≥ 2, a divisor of B.</param>
+    /// <param name="advantages">Receives A (B); may be the rewards' own memory.</param>
+    /// <param name="normalize">Whether A is then centred and divided by its standard deviation (n − 1) over the batch + ε (TRL's <c>normalize_advantages</c>).</param>
+    /// <param name="epsilon">ε, in units of reward.</param>
+    public static void Advantages(ReadOnlySpan<double> rewards, int groupSize, Span<double> advantages, bool normalize = false, double epsilon = 1e-4)
+    {
+        Spans.ExpectGroups(rewards.Length, groupSize);
+        Spans.ExpectLength<double>(advantages, rewards.Length);
+        for (var start = 0; start < rewards.Length; start += groupSize)
+        {
+            var (count, sum) = (0, 0.0);
+            foreach (var reward in rewards.Slice(start, groupSize))
+            {
+                if (!double.IsNaN(reward))
+                    (count, sum) = (count + 1, sum + reward);
+            }
+
+            for (var i = start; i < start + groupSize; i++)
+                advantages[i] = count < 2 ? double.NaN : rewards[i] - (sum - rewards[i]) / (count - 1);
+        }
+
+        GroupRelative.Finish(advantages, normalize, epsilon);
+    }
+}
