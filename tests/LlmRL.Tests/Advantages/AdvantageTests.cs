@@ -96,6 +96,14 @@ public class AdvantageTests
         Near([0, 0, 0, 0], advantages);
     }
 
+    [Theory]
+    [InlineData(new[] { 1.0, 1, 1 }, true)]
+    [InlineData(new[] { 1.0, double.NaN, 1 }, true)]
+    [InlineData(new[] { double.NaN, double.NaN }, true)]
+    [InlineData(new[] { double.NaN, 1, 0 }, false)]
+    [InlineData(new[] { 1.0, 1, 1.5 }, false)]
+    public void GroupsWithOneRewardAreFlat(double[] group, bool flat) => Assert.Equal(flat, GroupRelative.IsFlat(group));
+
     [Fact]
     public void GaeBootstrapsWhereATrajectoryIsCutOff()
     {
