@@ -74,6 +74,27 @@ public static class GroupRelative
         total.CopyTo(advantages);
     }
 
+    /// <summary>
+    /// Whether all samples of a prompt have the same reward (NaN aside): every advantage is 0 then and the group teaches nothing. Its share of the batch is TRL's
+    /// <c>frac_reward_zero_std</c>; DAPO's dynamic sampling (arXiv 2503.14476, section 3.2) replaces such groups.
+    /// </summary>
+    /// <param name="group">r (G), one prompt's samples.</param>
+    public static bool IsFlat(ReadOnlySpan<double> group)
+    {
+        var first = double.NaN;
+        foreach (var reward in group)
+        {
+            if (double.IsNaN(reward))
+                continue;
+            if (double.IsNaN(first))
+                first = reward;
+            else if (reward != first)
+                return false;
+        }
+
+        return true;
+    }
+
     /// <summary>R_i = Σ_f w_f r_if over the functions that apply; NaN where none does.</summary>
     /// <param name="rewards">r (B, F), row by row.</param>
     /// <param name="weights">w (F).</param>
