@@ -14,7 +14,8 @@ internal static partial class AnswerExtractor
     /// <summary>The part of a text that is its final answer, as written; null where there is none.</summary>
     /// <param name="text">A solution, or an answer alone.</param>
     /// <param name="strict">Only <c>\boxed{}</c>, <c>####</c> and <c>&lt;answer&gt;</c> count.</param>
-    public static string? Extract(string text, bool strict)
+    /// <param name="formulasOnly">Only formulas count, those within a line, not numbers in plain text.</param>
+    public static string? Extract(string text, bool strict, bool formulasOnly = false)
     {
         text = Conclusion(text);
         if (Boxed(text) is { } boxed)
@@ -25,7 +26,7 @@ internal static partial class AnswerExtractor
             return null;
         if (IsWhole(text))
             return text;
-        return Stated(text) ?? Last(text);
+        return Stated(text, formulasOnly) ?? (formulasOnly ? LastFormula(text) : Last(text));
     }
 
     /// <summary>The letter of a gold answer to a multiple-choice question: <c>C</c>, <c>(C)</c>, <c>(C) Cecile</c>; null for other golds.</summary>
@@ -79,7 +80,7 @@ internal static partial class AnswerExtractor
             end = at;
             if (Braced(text, at + "\\boxed".Length) is not var (content, after))
                 continue;
-            if (parts.Count > 0 && next - after > MaxGap)
+            if (parts.Count > 0 && Spacing().Replace(text[after..next], " ").Trim().Length > MaxGap)
                 break;
             if (!parts.Contains(content))
                 parts.Insert(0, content);
@@ -129,9 +130,11 @@ internal static partial class AnswerExtractor
     }
 
     // An answer alone, not a sentence about it.
-    private static bool IsWhole(string text) => text.Length <= MathText.MaxAnswer && !text.Contains('\n') && MathAnswer.Parse(text) is not (null or TextAnswer);
+    private static bool IsWhole(string text) => IsFormula(text) || (text.Length <= MathText.MaxAnswer && !text.Contains('\n') && MathAnswer.Parse(text) is not (null or TextAnswer));
 
-    private static string? Stated(string text)
+    private static bool IsFormula(string text) => MathSpan().Match(text) is { Success: true, Index: 0 } span && span.Length == text.Length && !text.Contains('\n');
+
+    private static string? Stated(string text, bool formulasOnly)
     {
         var match = LastMatch(AnswerIs(), text);
         if (match is null)
@@ -139,17 +142,17 @@ internal static partial class AnswerExtractor
         var rest = text[(match.Index + match.Length)..].TrimStart(' ', ':', '*', '\n');
         if (rest.Length == 0)
             return null;
-        if (MathSpan().Match(rest) is { Success: true, Index: < 12 } span)
-            return WithUnit(rest, span);
-        if (NumberText().Match(rest) is { Success: true, Index: 0 } number)
-            return number.Value;
+        if (MathSpan().Match(rest) is { Success: true, Index: < 12 } span && !(formulasOnly && span.ValueSpan.Contains('\n')))
+            return Inside(span.Value);
+        if (formulasOnly)
+            return null;
         var end = rest.AsSpan().IndexOfAny('\n', '\r');
         var line = end < 0 ? rest : rest[..end];
         var stop = line.IndexOf(". ", StringComparison.Ordinal);
         line = (stop < 0 ? line : line[..stop]).TrimEnd('.', ' ', '!', '*');
         if (IsWhole(line))
             return line;
-        return NumberText().Match(rest) is { Success: true } later && later.Index < line.Length ? later.Value : line;
+        return NumberText().Match(rest) is { Success: true } number && number.Index < line.Length ? number.Value : line;
     }
 
     private static string Last(string text)
@@ -157,13 +160,17 @@ internal static partial class AnswerExtractor
         var span = LastMatch(MathSpan(), text);
         var number = LastMatch(NumberText(), text);
         if (span is not null && (number is null || number.Index < span.Index + span.Length) && MathAnswer.Parse(Inside(span.Value)) is not (null or TextAnswer))
-            return WithUnit(text, span);
-        return number?.Value ?? text;
+            return Inside(span.Value);
+        if (number is null)
+            return text;
+        // In "pages 3-5" and "x-2" the hyphen is no sign.
+        var signed = number.ValueSpan[0] is '-' or '+' or '−';
+        return signed && number.Index > 0 && (char.IsLetterOrDigit(text[number.Index - 1]) || text[number.Index - 1] == ')') ? number.Value[1..] : number.Value;
     }
 
-    private static string Inside(string span) => MathText.Unwrap(span);
+    private static string? LastFormula(string text) => LastMatch(MathSpan(), text) is { } span && !span.ValueSpan.Contains('\n') ? Inside(span.Value) : null;
 
-    private static string WithUnit(string text, Match span) => Inside(span.Value);
+    private static string Inside(string span) => MathText.Unwrap(span);
 
     private static Match? LastMatch(Regex pattern, string text)
     {
@@ -179,6 +186,9 @@ internal static partial class AnswerExtractor
     [GeneratedRegex(@"\banswer\b", RegexOptions.IgnoreCase | RegexOptions.NonBacktracking)]
     private static partial Regex AnswerWord();
 
+    [GeneratedRegex(@"\\q?quad|\\text|[{}\s]+", RegexOptions.NonBacktracking)]
+    private static partial Regex Spacing();
+
     [GeneratedRegex(@"\b[A-J]\b", RegexOptions.None)]
     private static partial Regex LetterWord();
 
@@ -190,7 +200,6 @@ internal static partial class AnswerExtractor
     private static partial Regex MathSpan();
 
     // 1,234.5  -3/4  +7  .5  1.5e3  12 1/2  with separators only between full groups of three.
-    [GeneratedRegex(
-        @"[-+−]?(\d{1,3}(,\d{3})+|\d+)?(\.\d+|\d)([eE][-+]?\d+)?( \d+/\d+| ?/ ?\d+(\.\d+)?)?", RegexOptions.NonBacktracking)]
+    [GeneratedRegex(@"[-+−]?(\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?|\.\d+)([eE][-+]?\d+)?( \d+/\d+| ?/ ?\d+(\.\d+)?)?", RegexOptions.NonBacktracking)]
     private static partial Regex NumberText();
 }

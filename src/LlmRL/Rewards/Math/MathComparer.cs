@@ -213,8 +213,8 @@ internal static class MathComparer
 
     private static bool Close(Complex a, Complex b)
     {
-        if (a == b || (double.IsInfinity(a.Real) && double.IsInfinity(b.Real)))
-            return double.IsInfinity(a.Real) ? a.Real == b.Real : a == b;
+        if (double.IsInfinity(a.Real) || double.IsInfinity(b.Real))
+            return a.Real == b.Real;
         return (a - b).Magnitude <= (Tolerance * Math.Max(a.Magnitude, b.Magnitude)) + 1e-14;
     }
 }

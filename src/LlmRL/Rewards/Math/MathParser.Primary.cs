@@ -219,6 +219,8 @@ internal sealed partial class MathParser
     {
         if (Ahead("\\{"))
             return SetOf();
+        if (Ahead("\\text{") && at + 7 < text.Length && text[at + 7] == '}' && char.IsAsciiLetter(text[at + 6]))
+            return Subscripted(text[(at += 8) - 2].ToString());
         var start = at++;
         var length = WordLength();
         var name = text.Substring(at, length);

@@ -84,7 +84,10 @@ internal sealed partial class MathParser
             return Interval(nodes, operators, direction);
         if (operators.Any(sign => sign != operators[0]) || (operators.Count > 1 && operators[0] != "="))
             return null;
-        return new RelationNode(nodes[0], operators[0], nodes[^1]);
+        // 5 + 6 = 11 is a calculation with its result.
+        return operators[0] == "=" && !nodes[0].Symbols.Any() && nodes[0] is not TupleNode
+            ? nodes[^1]
+            : new RelationNode(nodes[0], operators[0], nodes[^1]);
     }
 
     private static TupleNode Interval(List<MathNode> nodes, List<string> operators, int direction)

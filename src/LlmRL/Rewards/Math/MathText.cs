@@ -14,7 +14,7 @@ internal static partial class MathText
         ("−", "-"), ("–", "-"), ("×", "\\times "), ("÷", "/"), ("·", "\\cdot "), ("π", "\\pi "), ("√", "\\sqrt "), ("∞", "\\infty "), ("≤", "\\le "),
         ("≥", "\\ge "), ("≠", "\\ne "), ("∪", "\\cup "), ("∈", "\\in "), ("²", "^2"), ("³", "^3"), ("½", "\\frac12 "), ("¼", "\\frac14 "), ("¾", "\\frac34 "),
         ("°", ""), ("£", ""), ("€", ""), ("¥", ""), ("’", "'"), ("\u00a0", " "), ("，", ","), ("（", "("), ("）", ")"),
-        ("<=", "\\le "), (">=", "\\ge "), ("{,}\\!", ""), (",\\!", ""), ("{,}", ""), ("\\!", ""), ("\\,", " "), ("\\;", " "), ("\\:", " "), ("±", "\\pm "),
+        ("<=", "\\le "), (">=", "\\ge "), (",\\!", ""), ("\\!", ""), ("\\,", " "), ("\\;", " "), ("\\:", " "), ("±", "\\pm "),
         ("~", " "), ("\\$", ""), ("$", " "), ("\\%", " "), ("%", " "), ("**", "^"), ("\n", " "), ("^\\circ", ""), ("^{\\circ}", ""),
     ];
 
@@ -64,6 +64,14 @@ internal static partial class MathText
     public static string Clean(string text)
     {
         text = Unwrap(SingleBackslashes(text));
+        text = NumberWord().Replace(text, match => match.Groups["digit"].Value + match.Groups["word"].Value switch
+        {
+            "hundred" => "\\cdot 100",
+            "thousand" => "\\cdot 1000",
+            "million" => "\\cdot 1000000",
+            _ => "\\cdot 1000000000",
+        });
+        text = BracedComma().Replace(text, "");
         foreach (var (from, to) in Replacements)
             text = text.Replace(from, to, StringComparison.Ordinal);
         text = SeparatedComma().Replace(Commands(text), ",");
@@ -134,6 +142,12 @@ internal static partial class MathText
 
     [GeneratedRegex(@"\\\\(?=[a-zA-Z])", RegexOptions.None)]
     private static partial Regex DoubledCommand();
+
+    [GeneratedRegex(@"\s*\{\s*,\s*\}(\s*\\!)?\s*", RegexOptions.NonBacktracking)]
+    private static partial Regex BracedComma();
+
+    [GeneratedRegex(@"(?<digit>\d) ?(?<word>hundred|thousand|million|billion)\b")]
+    private static partial Regex NumberWord();
 
     [GeneratedRegex(@",\s*,", RegexOptions.NonBacktracking)]
     private static partial Regex SeparatedComma();

@@ -46,7 +46,8 @@ public static class MathVerifier
 
     /// <summary>
     /// Judges one JSON object with <c>gold</c> and <c>answer</c> (or <c>pred</c>), strings or numbers, and gives <c>{"equal":true|false,"extracted":"…"}</c>; a
-    /// list of gold answers is met by any of them.
+    /// list of gold answers is met by any of them. With <c>"opts": {"match_types": ["latex"]}</c>, as Math-Verify's cases have it, numbers in
+    /// plain text are no answers.
     /// </summary>
     /// <exception cref="BadInputException">The line is no such object.</exception>
     public static string VerifyLine(string line, bool strict = false)
@@ -65,10 +66,11 @@ public static class MathVerifier
             throw new BadInputException("verify: a line needs the keys gold and answer (or pred).");
         var answer = Text(row.ContainsKey("answer") ? row["answer"] : row["pred"]);
         var golds = row["gold"] is JsonArray list ? list.Select(Text).ToArray() : [Text(row["gold"])];
+        var formulasOnly = row["opts"] is JsonObject options && options["match_types"] is JsonArray { Count: 1 } types && Text(types[0]) == "latex";
         var (equal, extracted) = (false, (string?)null);
         foreach (var gold in golds)
         {
-            (equal, extracted) = Check(gold, answer, strict);
+            (equal, extracted) = Check(gold, answer, strict, formulasOnly);
             if (equal)
                 break;
         }
@@ -77,7 +79,10 @@ public static class MathVerifier
     }
 
     /// <summary>The verdict and the answer it was passed on.</summary>
-    public static (bool Equal, string? Extracted) Check(string? gold, string? solution, bool strict = false)
+    public static (bool Equal, string? Extracted) Check(string? gold, string? solution, bool strict = false) =>
+        Check(gold, solution, strict, formulasOnly: false);
+
+    private static (bool Equal, string? Extracted) Check(string? gold, string? solution, bool strict, bool formulasOnly)
     {
         if (string.IsNullOrWhiteSpace(gold) || string.IsNullOrWhiteSpace(solution))
             return (false, null);
@@ -87,7 +92,7 @@ public static class MathVerifier
             return (choice == letter, choice?.ToString());
         }
 
-        var extracted = Extract(solution, strict);
+        var extracted = AnswerExtractor.Extract(solution, strict, formulasOnly);
         return (Equal(Extract(gold) ?? gold, extracted), extracted);
     }
 
