@@ -1,0 +1,269 @@
+using LlmRL.Models;
+
+namespace LlmRL.Rollouts.Cpu;
+
+// The batch as every thread walks through it. A phase ends where the next one needs another thread's results.
+internal sealed unsafe partial class CpuDecoder
+{
+    private int Groups => (_columnCount + Lanes - 1) / Lanes;
+
+    void IParallelBody.Execute(int worker, Phases phases)
+    {
+        Embed(ref phases);
+        for (var layer = 0; layer < _config.NumLayers; layer++)
+        {
+            ref var weights = ref _weights.Layers[layer];
+            Normalise(ref phases, weights.AttentionNorm, weights.AttentionNormBias);
+            Project(ref phases, weights.Qkv, weights.QkvBias, _normed.Pointer, _config.HiddenSize, _config.HiddenSize, _qkv.Pointer, _qkvWidth, false);
+            SplitHeads(ref phases, layer);
+            Attend(ref phases, worker, layer);
+            GatherHeads(ref phases);
+            Project(ref phases, weights.Output, weights.OutputBias, _attendedPanel.Pointer, _queryWidth, _queryWidth, _residual.Pointer, _config.HiddenSize, true);
+            Normalise(ref phases, weights.MlpNorm, weights.MlpNormBias);
+            Activate(ref phases, weights);
+            Project(ref phases, weights.Down, weights.DownBias, _up.Pointer, _config.IntermediateSize, _upWidth, _residual.Pointer, _config.HiddenSize, true);
+        }
+
+        if (_logitRows == 0)
+            return;
+        NormaliseLogitColumns(ref phases);
+        Head(ref phases, worker);
+        if (_consumer is not null)
+            while (phases.Next(_logitRows, 1, out var row, out _))
+                _consumer.Consume(worker, row, Logits(row));
+    }
+
+    private void Embed(ref Phases phases)
+    {
+        const int Block = 64;
+        var width = _config.HiddenSize;
+        var blocks = (width + Block - 1) / Block;
+        while (phases.Next(Groups * blocks, 1, out var item, out _))
+        {
+            var group = item / blocks;
+            var start = item % blocks * Block;
+            var end = Math.Min(start + Block, width);
+            var panel = _residual.Pointer + (nint)group * width * Lanes;
+            for (var lane = 0; lane < Lanes; lane++)
+                EmbedColumn(group * Lanes + lane, start, end, panel + lane);
+            if (start == 0 && _config.Positions == PositionKind.Rotary)
+                LoadAngles(group);
+        }
+
+        phases.End();
+    }
+
+    private void EmbedColumn(int column, int start, int end, float* panel)
+    {
+        if (column >= _columnCount)
+        {
+            for (var f = start; f < end; f++)
+                panel[f * Lanes] = 0;
+            return;
+        }
+
+        var token = _weights.TokenEmbedding + (nint)Tokens[column] * _config.HiddenSize;
+        if (_config.Positions == PositionKind.Learned)
+        {
+            var position = _weights.PositionEmbedding + (nint)Positions[column] * _config.HiddenSize;
+            for (var f = start; f < end; f++)
+                panel[f * Lanes] = token[f] + position[f];
+        }
+        else
+            for (var f = start; f < end; f++)
+                panel[f * Lanes] = token[f];
+    }
+
+    private void LoadAngles(int group)
+    {
+        var angles = _config.HeadDim / 2 * 2;
+        var panel = _rotary.Pointer + (nint)group * angles * Lanes;
+        for (var lane = 0; lane < Lanes; lane++)
+        {
+            var column = group * Lanes + lane;
+            var source = _angles.Pointer + (column < _columnCount ? Positions[column] : 0) * (nint)angles;
+            for (var i = 0; i < angles; i++)
+                panel[i * Lanes + lane] = source[i];
+        }
+    }
+
+    private void Normalise(ref Phases phases, float* weight, float* bias)
+    {
+        var panel = (nint)_config.HiddenSize * Lanes;
+        while (phases.Next(Groups, 1, out var group, out _))
+            PanelOps.Norm(
+                _config.Norm, _residual.Pointer + group * panel, weight, bias, _config.HiddenSize, _epsilon, _normed.Pointer + group * panel);
+        phases.End();
+    }
+
+    // y ← W·x + bias, or y ← y + W·x + bias. A group of x has xWidth features, of which the first k enter; outputs fill a group of y.
+    private void Project(ref Phases phases, float* w, float* bias, float* x, int k, int xWidth, float* y, int outputs, bool accumulate)
+    {
+        var chunk = phases.Chunk(outputs, PanelProduct.TileRows);
+        while (phases.Next(outputs, chunk, out var from, out var to))
+            PanelProduct.Multiply(
+                w + (nint)from * k, k, to - from, bias == null ? null : bias + from, x, (nint)xWidth * Lanes,
+                y + (nint)from * Lanes, (nint)outputs * Lanes, Groups, accumulate);
+        phases.End();
+    }
+
+    // Rotates queries and keys, lays queries out by column and writes keys and values to the cache.
+    private void SplitHeads(ref Phases phases, int layer)
+    {
+        int heads = _config.NumHeads, keyValueHeads = _config.NumKeyValueHeads, headDim = _config.HeadDim;
+        var all = heads + 2 * keyValueHeads;
+        var scale = (float)(1 / Math.Sqrt(headDim));
+        while (phases.Next(Groups * all, phases.Chunk(Groups * all, 1), out var from, out var to))
+        {
+            for (var item = from; item < to; item++)
+            {
+                int group = item / all, head = item % all, first = group * Lanes;
+                var columns = Math.Min(Lanes, _columnCount - first);
+                var panel = _qkv.Pointer + ((nint)group * _qkvWidth + head * headDim) * Lanes;
+                var cos = _rotary.Pointer + (nint)group * (headDim / 2 * 2) * Lanes;
+                if (_config.Positions == PositionKind.Rotary && head < heads + keyValueHeads)
+                    PanelOps.Rotate(panel, cos, cos + headDim / 2 * Lanes, headDim);
+                if (head < heads)
+                    PanelOps.ToRows(panel, headDim, _queries.Pointer + (nint)first * _queryWidth + head * headDim, _queryWidth, columns, scale);
+                else if (head < heads + keyValueHeads)
+                    WriteKeys(panel, first, columns, Pages.Base(layer, head - heads));
+                else
+                    WriteValues(panel, first, columns, Pages.Base(layer, head - heads - keyValueHeads) + Pages.KeyFloats);
+            }
+        }
+
+        phases.End();
+    }
+
+    private void WriteKeys(float* panel, int first, int columns, float* cache)
+    {
+        for (var lane = 0; lane < columns; lane++)
+        {
+            var position = Positions[first + lane];
+            var keys = cache + Table(Sequences[first + lane])[position / Lanes] * Pages.PageStride + position % Lanes;
+            for (var e = 0; e < _config.HeadDim; e++)
+                keys[e * Lanes] = panel[e * Lanes + lane];
+        }
+    }
+
+    private void WriteValues(float* panel, int first, int columns, float* cache)
+    {
+        var rows = stackalloc float[Lanes * Lanes];
+        for (var e = 0; e < _config.HeadDim; e += Lanes)
+        {
+            var width = Math.Min(Lanes, _config.HeadDim - e);
+            PanelOps.ToRows(panel + e * Lanes, width, rows, Lanes, columns, 1);
+            for (var lane = 0; lane < columns; lane++)
+            {
+                var position = Positions[first + lane];
+                var page = Table(Sequences[first + lane])[position / Lanes];
+                var values = cache + page * Pages.PageStride + position % Lanes * Pages.ValueStride + e;
+                for (var i = 0; i < width; i++)
+                    values[i] = rows[lane * Lanes + i];
+            }
+        }
+    }
+
+    // Head by head, so that samples of one prompt, which stand side by side, find the prompt's pages in the core's cache.
+    private void Attend(ref Phases phases, int worker, int layer)
+    {
+        int headDim = _config.HeadDim, shared = _config.NumHeads / _config.NumKeyValueHeads;
+        var items = _columnCount * _config.NumKeyValueHeads;
+        var scores = _scores.Pointer + (nint)worker * _scoreFloats;
+        while (phases.Next(items, Math.Min(phases.Chunk(items, 1), 4), out var from, out var to))
+        {
+            for (var item = from; item < to; item++)
+            {
+                int head = item / _columnCount, column = item % _columnCount;
+                var offset = (nint)column * _queryWidth + head * shared * headDim;
+                Attention.Attend(
+                    _queries.Pointer + offset, shared, headDim, Pages.Base(layer, head), Pages, Table(Sequences[column]),
+                    Positions[column] + 1, scores, _scoreFloats / shared, _attended.Pointer + offset);
+            }
+        }
+
+        phases.End();
+    }
+
+    private void GatherHeads(ref Phases phases)
+    {
+        const int Block = 64;
+        var blocks = (_queryWidth + Block - 1) / Block;
+        while (phases.Next(Groups * blocks, 1, out var item, out _))
+        {
+            int first = item / blocks * Lanes, start = item % blocks * Block;
+            PanelOps.ToPanel(
+                _attended.Pointer + (nint)first * _queryWidth + start, _queryWidth, Math.Min(Lanes, _columnCount - first),
+                Math.Min(Block, _queryWidth - start), _attendedPanel.Pointer + ((nint)first * _queryWidth + (nint)start * Lanes));
+        }
+
+        phases.End();
+    }
+
+    private void Activate(ref Phases phases, in DecoderLayer weights)
+    {
+        int width = _config.HiddenSize, outputs = _config.IntermediateSize;
+        nint xStride = (nint)width * Lanes, yStride = (nint)_upWidth * Lanes;
+        var gated = _config.Mlp == MlpKind.SwiGlu;
+        while (phases.Next(outputs, phases.Chunk(outputs, PanelProduct.TileRows), out var from, out var to))
+        {
+            float* y = _up.Pointer + (nint)from * Lanes, up = y + (nint)outputs * Lanes;
+            UpRows(weights, from, to - from, xStride, y, yStride);
+            if (gated)
+                UpRows(weights, outputs + from, to - from, xStride, up, yStride);
+            for (var group = 0; group < Groups; group++)
+            {
+                if (gated)
+                    PanelOps.SwiGlu(y + group * yStride, up + group * yStride, (nint)(to - from) * Lanes);
+                else
+                    PanelOps.Gelu(_config.Mlp, y + group * yStride, (nint)(to - from) * Lanes);
+            }
+        }
+
+        phases.End();
+    }
+
+    private void UpRows(in DecoderLayer weights, int from, int rows, nint xStride, float* y, nint yStride) =>
+        PanelProduct.Multiply(
+            weights.Up + (nint)from * _config.HiddenSize, _config.HiddenSize, rows, weights.UpBias == null ? null : weights.UpBias + from,
+            _normed.Pointer, xStride, y, yStride, Groups, false);
+
+    private void NormaliseLogitColumns(ref Phases phases)
+    {
+        var width = _config.HiddenSize;
+        while (phases.Next((_logitRows + Lanes - 1) / Lanes, 1, out var group, out _))
+        {
+            var panel = _normed.Pointer + (nint)group * width * Lanes;
+            for (var lane = 0; lane < Lanes; lane++)
+            {
+                var row = group * Lanes + lane;
+                var column = LogitColumns[Math.Min(row, _logitRows - 1)];
+                var source = _residual.Pointer + (nint)(column / Lanes) * width * Lanes + column % Lanes;
+                for (var f = 0; f < width; f++)
+                    panel[f * Lanes + lane] = source[f * Lanes];
+            }
+
+            PanelOps.Norm(_config.Norm, panel, _weights.FinalNorm, _weights.FinalNormBias, width, _epsilon, panel);
+        }
+
+        phases.End();
+    }
+
+    private void Head(ref Phases phases, int worker)
+    {
+        int width = _config.HiddenSize, groups = (_logitRows + Lanes - 1) / Lanes;
+        var panels = _logitPanels.Pointer + (nint)worker * LogitChunk * MaxColumns;
+        while (phases.Next(_config.VocabSize, LogitChunk, out var from, out var to))
+        {
+            PanelProduct.Multiply(
+                _weights.Head + (nint)from * width, width, to - from, null, _normed.Pointer, (nint)width * Lanes,
+                panels, LogitChunk * Lanes, groups, false);
+            for (var group = 0; group < groups; group++)
+                PanelOps.ToRows(
+                    panels + (nint)group * LogitChunk * Lanes, to - from, Logits(group * Lanes) + from, _logitStride,
+                    Math.Min(Lanes, _logitRows - group * Lanes), 1);
+        }
+
+        phases.End();
+    }
+}

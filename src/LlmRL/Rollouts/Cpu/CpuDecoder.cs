@@ -1,0 +1,163 @@
+using LlmRL.Models;
+
+namespace LlmRL.Rollouts.Cpu;
+
+/// <summary>Takes logits as they become available, on the thread that made them available.</summary>
+internal unsafe interface ILogitConsumer
+{
+    /// <summary>Handles the logits of one row (V floats). Called once per row, at the same time from several threads for different rows.</summary>
+    void Consume(int worker, int row, float* logits);
+}
+
+/// <summary>
+/// A decoder-only transformer on raw float32 weights. One <see cref="Forward"/> takes a batch of columns, each a token at a position of a
+/// sequence: columns of a prompt (its K/V are written before anything attends) and single tokens of sequences being sampled mix freely.
+/// A column's result depends on its own sequence alone, bit for bit.
+/// </summary>
+internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
+{
+    private const int Lanes = PanelProduct.Lanes, LogitChunk = 64;
+
+    private readonly DecoderWeights _weights;
+    private readonly ModelConfig _config;
+    private readonly WorkerPool _pool;
+    private readonly int _queryWidth, _qkvWidth, _upWidth, _logitStride;
+    private readonly float _epsilon;
+    private readonly NativeBuffer<int> _columns;
+    private readonly NativeBuffer<float> _residual, _normed, _qkv, _queries, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits;
+    private NativeBuffer<int> _tables;
+    private NativeBuffer<float> _angles, _scores;
+    private int _scoreFloats, _columnCount, _logitRows;
+    private ILogitConsumer? _consumer;
+
+    /// <summary>Makes buffers for up to <paramref name="maxColumns"/> columns a batch.</summary>
+    public CpuDecoder(DecoderWeights weights, int maxColumns, int threads)
+    {
+        _weights = weights;
+        _config = weights.Config;
+        MaxColumns = (maxColumns + Lanes - 1) / Lanes * Lanes;
+        _pool = new WorkerPool(threads, _config.NumLayers * 9 + 4);
+        _queryWidth = _config.NumHeads * _config.HeadDim;
+        _qkvWidth = (_config.NumHeads + 2 * _config.NumKeyValueHeads) * _config.HeadDim;
+        _upWidth = _config.Mlp == MlpKind.SwiGlu ? 2 * _config.IntermediateSize : _config.IntermediateSize;
+        _logitStride = (_config.VocabSize + Lanes - 1) / Lanes * Lanes;
+        _epsilon = (float)_config.NormEpsilon;
+        _columns = new NativeBuffer<int>(4L * MaxColumns);
+        _residual = new NativeBuffer<float>((long)MaxColumns * _config.HiddenSize);
+        _normed = new NativeBuffer<float>((long)MaxColumns * _config.HiddenSize);
+        _qkv = new NativeBuffer<float>((long)MaxColumns * _qkvWidth);
+        _queries = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
+        _attended = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
+        _attendedPanel = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
+        _up = new NativeBuffer<float>((long)MaxColumns * _upWidth);
+        _rotary = new NativeBuffer<float>((long)MaxColumns * (_config.HeadDim + 1));
+        _logitPanels = new NativeBuffer<float>((long)threads * LogitChunk * MaxColumns);
+        _logits = new NativeBuffer<float>((long)MaxColumns * _logitStride);
+        _tables = new NativeBuffer<int>(0);
+        _angles = new NativeBuffer<float>(0);
+        _scores = new NativeBuffer<float>(0);
+        Pages = new KeyValuePages(_config.NumLayers, _config.NumKeyValueHeads, _config.HeadDim, 0);
+    }
+
+    /// <summary>Most columns of a batch.</summary>
+    public int MaxColumns { get; }
+
+    /// <summary>Threads that take part.</summary>
+    public int Threads => _pool.Threads;
+
+    /// <summary>V.</summary>
+    public int VocabSize => _config.VocabSize;
+
+    /// <summary>The key/value cache.</summary>
+    public KeyValuePages Pages { get; private set; }
+
+    /// <summary>Pages of the longest sequence.</summary>
+    public int PagesPerSequence { get; private set; }
+
+    /// <summary>Token of each column.</summary>
+    public int* Tokens => _columns.Pointer;
+
+    /// <summary>Position of each column in its sequence.</summary>
+    public int* Positions => _columns.Pointer + MaxColumns;
+
+    /// <summary>Row of each column's sequence in the page tables.</summary>
+    public int* Sequences => _columns.Pointer + 2 * MaxColumns;
+
+    /// <summary>Column of each row of logits.</summary>
+    public int* LogitColumns => _columns.Pointer + 3 * MaxColumns;
+
+    /// <summary>The page table of a sequence.</summary>
+    public int* Table(int sequence) => _tables.Pointer + (long)sequence * PagesPerSequence;
+
+    /// <summary>The logits of a row of the last batch.</summary>
+    public float* Logits(int row) => _logits.Pointer + (long)row * _logitStride;
+
+    /// <summary>Makes room for sequences of up to <paramref name="maxLength"/> tokens; the cache is empty afterwards.</summary>
+    public void Reserve(int sequences, int maxLength)
+    {
+        var pagesPerSequence = (maxLength + KeyValuePages.PageSize - 1) / KeyValuePages.PageSize;
+        if (pagesPerSequence > PagesPerSequence || (long)sequences * pagesPerSequence > Math.Min(Pages.Pages, _tables.Length))
+        {
+            pagesPerSequence = Math.Max(pagesPerSequence, PagesPerSequence);
+            DisposeSequenceBuffers();
+            PagesPerSequence = pagesPerSequence;
+            var pages = checked(sequences * pagesPerSequence);
+            Pages = new KeyValuePages(_config.NumLayers, _config.NumKeyValueHeads, _config.HeadDim, pages);
+            _tables = new NativeBuffer<int>(pages);
+            _scoreFloats = _config.NumHeads / _config.NumKeyValueHeads * pagesPerSequence * KeyValuePages.PageSize;
+            _scores = new NativeBuffer<float>((long)_pool.Threads * _scoreFloats);
+            _angles = Angles(pagesPerSequence * KeyValuePages.PageSize);
+        }
+
+        Pages.Reset();
+    }
+
+    /// <summary>
+    /// Runs a batch of <paramref name="columns"/> columns that were set in <see cref="Tokens"/>, <see cref="Positions"/> and
+    /// <see cref="Sequences"/>, with pages allocated for their positions, and gives the logits of <see cref="LogitColumns"/>.
+    /// </summary>
+    public void Forward(int columns, int logitRows, ILogitConsumer? consumer = null)
+    {
+        (_columnCount, _logitRows, _consumer) = (columns, logitRows, consumer);
+        _pool.Run(this);
+        _consumer = null;
+    }
+
+    public void Dispose()
+    {
+        _pool.Dispose();
+        DisposeSequenceBuffers();
+        foreach (var buffer in new[] { _residual, _normed, _qkv, _queries, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits })
+            buffer.Dispose();
+        _columns.Dispose();
+    }
+
+    private void DisposeSequenceBuffers()
+    {
+        Pages.Dispose();
+        _tables.Dispose();
+        _angles.Dispose();
+        _scores.Dispose();
+    }
+
+    // (positions, E): cosines of the E/2 angles, then their sines, from double precision.
+    private NativeBuffer<float> Angles(int positions)
+    {
+        if (_config.Positions != PositionKind.Rotary)
+            return new NativeBuffer<float>(0);
+        var half = _config.HeadDim / 2;
+        var angles = new NativeBuffer<float>((long)positions * 2 * half);
+        for (var i = 0; i < half; i++)
+        {
+            var frequency = Math.Pow(_config.RopeTheta, -2.0 * i / _config.HeadDim);
+            for (var position = 0; position < positions; position++)
+            {
+                var (sin, cos) = Math.SinCos(position * frequency);
+                angles.Pointer[position * 2L * half + i] = (float)cos;
+                angles.Pointer[position * 2L * half + half + i] = (float)sin;
+            }
+        }
+
+        return angles;
+    }
+}

@@ -1,0 +1,207 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
+
+namespace LlmRL.Rollouts.Cpu;
+
+/// <summary>Work that every thread of a <see cref="WorkerPool"/> runs at the same time.</summary>
+internal interface IParallelBody
+{
+    /// <summary>Runs one thread's part. All threads pass through the same phases in the same order.</summary>
+    void Execute(int worker, Phases phases);
+}
+
+/// <summary>
+/// A team of threads for work in many short phases (microseconds). A job costs one wake-up; between phases stands a barrier that spins briefly,
+/// then yields; within a phase threads claim chunks, so that one that the system has put aside does not hold up the rest.
+/// </summary>
+internal sealed unsafe class WorkerPool : IDisposable
+{
+    private const int SpinsBeforeYield = 1000, SpinsBeforeParking = 4000, CountersPerLine = 8;
+
+    private readonly Thread[] _threads;
+    private readonly Lock _gate = new();
+    private readonly SemaphoreSlim _wake = new(0);
+    private readonly NativeBuffer<long> _counters; // one cache line per phase; the first two count arrivals and finished threads
+    private readonly int _maxPhases;
+    private IParallelBody? _body;
+    private Exception? _failure;
+    private int _job;
+    private int _parked;
+    private volatile bool _failed;
+    private volatile bool _closing;
+
+    public WorkerPool(int threads, int maxPhases)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        Threads = threads;
+        _maxPhases = maxPhases;
+        _counters = new NativeBuffer<long>((long)(maxPhases + 2) * CountersPerLine);
+        _threads = new Thread[threads - 1];
+        for (var i = 0; i < _threads.Length; i++)
+        {
+            var worker = i + 1;
+            _threads[i] = new Thread(() => Serve(worker)) { IsBackground = true, Name = $"rollout {worker}" };
+            _threads[i].Start();
+        }
+    }
+
+    /// <summary>Number of threads, the caller's included.</summary>
+    public int Threads { get; }
+
+    private ref long Arrivals => ref _counters.Pointer[0];
+
+    private ref long Finished => ref _counters.Pointer[CountersPerLine];
+
+    /// <summary>Runs the body on all threads, the caller's as worker 0, and returns when all are done. Throws what the first failing thread threw.</summary>
+    public void Run(IParallelBody body)
+    {
+        NativeMemory.Clear(_counters.Pointer, (nuint)(_counters.Length * sizeof(long)));
+        _body = body;
+        _failed = false;
+        _failure = null;
+        Interlocked.Increment(ref _job);
+        var parked = Volatile.Read(ref _parked);
+        if (parked > 0)
+            WakeParked();
+        Execute(0);
+        for (var spins = 0; Volatile.Read(ref Finished) < _threads.Length; spins++)
+            Pause(spins);
+        _body = null;
+        if (_failure is { } failure)
+            throw new InvalidOperationException($"A decoding thread failed: {failure.Message}", failure);
+    }
+
+    public void Dispose()
+    {
+        if (_closing)
+            return;
+        _closing = true;
+        Interlocked.Increment(ref _job);
+        WakeParked();
+        foreach (var thread in _threads)
+            thread.Join();
+        _counters.Dispose();
+        _wake.Dispose();
+    }
+
+    /// <summary>The next chunk number of a phase.</summary>
+    internal long Claim(int phase)
+    {
+        if (phase >= _maxPhases)
+            throw new InvalidOperationException($"A job has more than the {_maxPhases} phases that the pool was made for.");
+        return Interlocked.Increment(ref _counters.Pointer[(phase + 2) * CountersPerLine]) - 1;
+    }
+
+    /// <summary>Waits until every thread has ended the phase.</summary>
+    internal void Barrier(int phase)
+    {
+        if (Threads == 1)
+            return;
+        Interlocked.Increment(ref Arrivals);
+        var target = (long)Threads * (phase + 1);
+        for (var spins = 0; Volatile.Read(ref Arrivals) < target; spins++)
+        {
+            if (_failed)
+                throw new OperationCanceledException("Another decoding thread failed.");
+            Pause(spins);
+        }
+    }
+
+    private static void Pause(int spins)
+    {
+        if (spins >= SpinsBeforeYield)
+            Thread.Yield();
+        else if (X86Base.IsSupported)
+            X86Base.Pause();
+        else
+            Thread.SpinWait(1);
+    }
+
+    private void WakeParked()
+    {
+        lock (_gate)
+        {
+            if (_parked > 0)
+                _wake.Release(_parked);
+            _parked = 0;
+        }
+    }
+
+    private void Serve(int worker)
+    {
+        for (var job = 1; ; job++)
+        {
+            WaitForJob(job);
+            if (_closing)
+                return;
+            Execute(worker);
+            Interlocked.Increment(ref Finished);
+        }
+    }
+
+    private void WaitForJob(int job)
+    {
+        for (var spins = 0; Volatile.Read(ref _job) - job < 0; spins++)
+        {
+            if (spins < SpinsBeforeParking)
+            {
+                Pause(spins);
+                continue;
+            }
+
+            lock (_gate)
+            {
+                if (Volatile.Read(ref _job) - job >= 0)
+                    return;
+                Interlocked.Increment(ref _parked);
+                // The job may have been published between the test above and the line before, when its publisher saw nobody parked.
+                if (Volatile.Read(ref _job) - job >= 0)
+                {
+                    _parked--;
+                    return;
+                }
+            }
+
+            _wake.Wait();
+        }
+    }
+
+    private void Execute(int worker)
+    {
+        try
+        {
+            _body!.Execute(worker, new Phases(this));
+        }
+        catch (Exception exception)
+        {
+            if (exception is not OperationCanceledException)
+                Interlocked.CompareExchange(ref _failure, exception, null);
+            _failed = true;
+        }
+    }
+}
+
+/// <summary>One thread's walk through the phases of a job.</summary>
+internal struct Phases(WorkerPool pool)
+{
+    private int _phase;
+
+    /// <summary>Claims the next chunk [from, to) of [0, count); false when none is left.</summary>
+    public readonly bool Next(int count, int chunk, out int from, out int to)
+    {
+        var start = pool.Claim(_phase) * chunk;
+        from = (int)Math.Min(start, count);
+        to = (int)Math.Min(start + chunk, count);
+        return from < to;
+    }
+
+    /// <summary>Waits for the other threads and goes on to the next phase.</summary>
+    public void End() => pool.Barrier(_phase++);
+
+    /// <summary>A chunk size that gives every thread a few chunks, a multiple of <paramref name="unit"/>.</summary>
+    public readonly int Chunk(int count, int unit)
+    {
+        var size = (count + pool.Threads * 4 - 1) / (pool.Threads * 4);
+        return (Math.Max(size, 1) + unit - 1) / unit * unit;
+    }
+}

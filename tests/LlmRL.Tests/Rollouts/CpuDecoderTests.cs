@@ -1,0 +1,88 @@
+using LlmRL.Rollouts.Cpu;
+
+namespace LlmRL.Tests.Rollouts;
+
+public sealed unsafe class CpuDecoderTests
+{
+    private const double LogitTolerance = 3e-5;
+
+    [Theory]
+    [InlineData("llama-grouped")]
+    [InlineData("gpt2")]
+    [InlineData("exact-gelu")]
+    [InlineData("qwen2")]
+    public void PrefillAndStepsGiveTheReferenceLogits(string shape)
+    {
+        using var model = TestModel.Random(TestModel.Shape(shape));
+        using var decoder = new CpuDecoder(model.Weights, 48, 2);
+        var reference = new ReferenceTransformer(model);
+        var sequences = new[] { Tokens(model, 1, 41), Tokens(model, 2, 19), Tokens(model, 3, 33) };
+        decoder.Reserve(3, 48);
+
+        // All but the last two tokens of each sequence in ragged chunks, then the last two one by one.
+        var done = new int[3];
+        Feed(decoder, sequences, done, [20, 5, 16]);
+        Feed(decoder, sequences, done, [19, 12, 15]);
+        AssertLogits(decoder, reference, sequences, done);
+        Feed(decoder, sequences, done, [1, 1, 1]);
+        AssertLogits(decoder, reference, sequences, done);
+        Feed(decoder, sequences, done, [1, 1, 1]);
+        AssertLogits(decoder, reference, sequences, done);
+    }
+
+    [Fact]
+    public void AColumnDoesNotDependOnItsNeighbours()
+    {
+        using var model = TestModel.Random(TestModel.Shape("llama-grouped"));
+        var sequences = Enumerable.Range(0, 33).Select(i => Tokens(model, (ulong)i, 20)).ToArray();
+        var together = Last(model, 3, sequences);
+        for (var i = 0; i < sequences.Length; i += 8)
+            Assert.Equal(Last(model, 1, [sequences[i]])[0], together[i]);
+    }
+
+    private static float[][] Last(TestModel model, int threads, int[][] sequences)
+    {
+        using var decoder = new CpuDecoder(model.Weights, 64, threads);
+        decoder.Reserve(sequences.Length, 32);
+        var done = new int[sequences.Length];
+        for (var t = 0; t < 20; t++)
+            Feed(decoder, sequences, done, [.. Enumerable.Repeat(1, sequences.Length)]);
+        return [.. sequences.Select((_, i) => new ReadOnlySpan<float>(decoder.Logits(i), model.Config.VocabSize).ToArray())];
+    }
+
+    private static void Feed(CpuDecoder decoder, int[][] sequences, int[] done, int[] counts)
+    {
+        var column = 0;
+        for (var s = 0; s < sequences.Length; s++)
+        {
+            for (var i = 0; i < counts[s]; i++, column++, done[s]++)
+            {
+                if (done[s] % KeyValuePages.PageSize == 0)
+                    decoder.Table(s)[done[s] / KeyValuePages.PageSize] = decoder.Pages.Allocate();
+                decoder.Tokens[column] = sequences[s][done[s]];
+                decoder.Positions[column] = done[s];
+                decoder.Sequences[column] = s;
+            }
+
+            decoder.LogitColumns[s] = column - 1;
+        }
+
+        decoder.Forward(column, sequences.Length);
+    }
+
+    private static void AssertLogits(CpuDecoder decoder, ReferenceTransformer reference, int[][] sequences, int[] done)
+    {
+        for (var s = 0; s < sequences.Length; s++)
+        {
+            var expected = reference.Logits(sequences[s].AsSpan(0, done[s]))[^1];
+            for (var v = 0; v < expected.Length; v++)
+                Assert.Equal(expected[v], decoder.Logits(s)[v], LogitTolerance);
+        }
+    }
+
+    private static int[] Tokens(TestModel model, ulong key, int length)
+    {
+        var random = new RandomStream(CounterRandom.Key(key));
+        return [.. Enumerable.Range(0, length).Select(_ => random.Next(0, model.Config.VocabSize))];
+    }
+}
