@@ -1,1 +1,17 @@
-return 0;
+using System.CommandLine;
+using LlmRL.Cli.Commands;
+
+var root = new RootCommand("LlmRL fine-tunes language models with reinforcement learning from human preferences and from verifiable rewards.");
+root.Subcommands.Add(RunCommand.Create());
+root.Subcommands.Add(GenerateCommand.Create());
+root.Subcommands.Add(VerifyCommand.Create());
+root.Subcommands.Add(TokenizeCommand.Create());
+root.Subcommands.Add(DataCommand.Create());
+root.Subcommands.Add(DoctorCommand.Create());
+var parsed = root.Parse(args);
+if (parsed.Errors.Count == 0)
+    return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+foreach (var error in parsed.Errors)
+    Console.Error.WriteLine("llmrl: " + error.Message);
+Console.Error.WriteLine("Run ./llmrl --help, or ./llmrl COMMAND --help, for what is possible.");
+return 2;

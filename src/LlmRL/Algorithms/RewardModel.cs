@@ -5,7 +5,6 @@ using LlmRL.Models;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
 using LlmRL.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmRL.Algorithms;

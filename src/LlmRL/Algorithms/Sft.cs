@@ -3,7 +3,6 @@ using LlmRL.Losses;
 using LlmRL.Models;
 using LlmRL.Recipes.Binding;
 using LlmRL.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmRL.Algorithms;

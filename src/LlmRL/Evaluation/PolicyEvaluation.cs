@@ -4,7 +4,6 @@ using LlmRL.Rewards;
 using LlmRL.Rollouts;
 using LlmRL.Runs;
 using LlmRL.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmRL.Evaluation;

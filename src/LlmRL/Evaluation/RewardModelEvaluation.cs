@@ -1,6 +1,5 @@
 using LlmRL.Algorithms;
 using LlmRL.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmRL.Evaluation;

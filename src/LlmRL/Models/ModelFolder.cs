@@ -1,7 +1,6 @@
 using System.Text.Json;
 using LlmRL.Runs;
 using LlmRL.Tokenization;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmRL.Models;

@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using LlmRL.Data;
 using LlmRL.Models;
 using LlmRL.Recipes.Binding;
 using LlmRL.Tokenization;

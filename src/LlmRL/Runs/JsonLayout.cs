@@ -8,4 +8,7 @@ public static class JsonLayout
 {
     /// <summary>Indented, with letters beyond ASCII as they are.</summary>
     public static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>One line, with letters beyond ASCII as they are.</summary>
+    public static readonly JsonSerializerOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 }

@@ -3,7 +3,6 @@ using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Models;
 using LlmRL.Runs;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmRL.Training;

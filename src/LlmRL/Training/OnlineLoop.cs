@@ -2,7 +2,6 @@ using System.Diagnostics;
 using LlmRL.Algorithms;
 using LlmRL.Rollouts;
 using LlmRL.Runs;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmRL.Training;

@@ -1,7 +1,6 @@
 using LlmRL.Algorithms;
 using LlmRL.Models;
 using LlmRL.Rollouts;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmRL.Training;

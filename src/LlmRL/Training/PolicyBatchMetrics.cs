@@ -1,5 +1,4 @@
 using LlmRL.Losses;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmRL.Training;

@@ -1,7 +1,5 @@
-using System.Collections.Concurrent;
 using LlmRL.Data;
 using LlmRL.Models;
-using LlmRL.Rewards;
 using LlmRL.Rollouts;
 using TorchSharp;
 
@@ -50,12 +48,8 @@ public sealed class PolicySampler : IDisposable
         return rollout;
     }
 
-    /// <summary>Call after the policy's weights changed.</summary>
-    public void WeightsChanged()
-    {
-        hostCopy?.Parameters.CopyFrom(policy.Parameters);
-        engine.WeightsChanged();
-    }
+    /// <summary>Call after the policy's weights changed. On the CPU there is nothing to do: the engine reads them where training writes them.</summary>
+    public void WeightsChanged() => hostCopy?.Parameters.CopyFrom(policy.Parameters);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -2,7 +2,6 @@ using LlmRL.Algorithms;
 using LlmRL.Models;
 using LlmRL.Rewards;
 using LlmRL.Rollouts;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmRL.Training;

@@ -1,7 +1,6 @@
 using LlmRL.Algorithms;
 using LlmRL.Rollouts;
 using LlmRL.Runs;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmRL.Training;

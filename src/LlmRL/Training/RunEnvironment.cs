@@ -1,4 +1,3 @@
-using LlmRL.Algorithms;
 using LlmRL.Models;
 using LlmRL.Recipes;
 using LlmRL.Runs;

@@ -2,7 +2,6 @@ using System.Text.Json;
 using LlmRL.Algorithms;
 using LlmRL.Models;
 using LlmRL.Runs;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmRL.Training;

@@ -62,30 +62,11 @@ public sealed class StageContext
     public Transformer LoadModel(string reference, bool scalarHead = false, bool trainable = true) =>
         Run.LoadModel(reference, scalarHead, trainable, Key("init"));
 
-    /// <summary>Encodes a prompt, with the special tokens that the tokenizer puts before it.</summary>
-    public int[] EncodePrompt(string prompt)
-    {
-        var ids = Tokenizer.Encode(prompt, addSpecialTokens: true);
-        // Some templates close the text with EOS; a prompt goes on.
-        if (ids.Length > 0 && ids[^1] == Tokenizer.EosId)
-            ids = ids[..^1];
-        // A model needs at least one token to start from.
-        return ids.Length > 0 ? ids : [Tokenizer.BosId ?? Tokenizer.EosId];
-    }
+    /// <summary>Encodes a prompt; see <see cref="Prompting.Encode"/>.</summary>
+    public int[] EncodePrompt(string prompt) => Prompting.Encode(Tokenizer, prompt);
 
-    /// <summary>
-    /// Encodes a prompt with its completion and EOS. The two are encoded together and cut where the prompt's own ids end, as the model will see them in a
-    /// rollout; where the tokenizer merges across the seam, each is encoded by itself.
-    /// </summary>
-    public (int[] Prompt, int[] Completion) EncodePair(string prompt, string completion)
-    {
-        var promptIds = EncodePrompt(prompt);
-        var both = EncodePrompt(prompt + completion);
-        var rest = both.Length > promptIds.Length && both.AsSpan(0, promptIds.Length).SequenceEqual(promptIds)
-            ? both[promptIds.Length..]
-            : Tokenizer.Encode(completion);
-        return (promptIds, [.. rest, Tokenizer.EosId]);
-    }
+    /// <summary>Encodes a prompt with its completion and EOS; see <see cref="Prompting.EncodePair"/>.</summary>
+    public (int[] Prompt, int[] Completion) EncodePair(string prompt, string completion) => Prompting.EncodePair(Tokenizer, prompt, completion);
 
     /// <summary>Runs an optimizer step; where the loss or gradient is not finite, stops the run with all that is needed to look into it.</summary>
     public double Guard(int step, BatchMetrics metrics, Func<double> optimizerStep)

@@ -2,7 +2,6 @@ using LlmRL.Advantages;
 using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Models;
-using LlmRL.Rewards;
 using LlmRL.Rollouts;
 
 namespace LlmRL.Training;

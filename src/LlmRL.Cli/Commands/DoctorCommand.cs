@@ -1,0 +1,80 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using LlmRL.Native;
+using static TorchSharp.torch;
+
+namespace LlmRL.Cli.Commands;
+
+/// <summary><c>llmrl doctor</c>: what the program found on this machine.</summary>
+internal static class DoctorCommand
+{
+    private const int MatrixSize = 2048;
+
+    public static Command Create()
+    {
+        var command = new Command("doctor", "Says what was found: libtorch, device, cores, matrix-product speed, memory, and what is missing.");
+        command.SetAction(_ => Guard.Run(Run));
+        return command;
+    }
+
+    private static void Run()
+    {
+        var notes = Startup.Prepare();
+        Line("program", $"LlmRL {typeof(Guard).Assembly.GetName().Version?.ToString(3)}, .NET {Environment.Version}, {RuntimeInformation.OSDescription}");
+        Line("libtorch", $"{NativeTorch.Version} at {NativeLibraries("libtorch_cpu") ?? "unknown path"}");
+        Line("shim", NativeTorch.LibraryPath ?? "not found");
+        Line("device", cuda.is_available() ? $"CUDA, {cuda.device_count()} found" : "CPU (no CUDA device is visible to this libtorch)");
+        Line("cores", $"{Environment.ProcessorCount}, {Startup.CpuLevel}; {NativeTorch.Threads} libtorch threads, OMP_WAIT_POLICY={NativeTorch.GetEnvironment("OMP_WAIT_POLICY") ?? "unset"}");
+        Line("BLAS", NativeLibraries("blas") ?? "inside libtorch");
+        Line("matrix product", $"{MatrixSpeed():N0} GFLOP/s float32 ({MatrixSize} × {MatrixSize}); memory read {ReadSpeed():N0} GB/s");
+        var memory = GC.GetGCMemoryInfo();
+        Line("memory", $"{memory.TotalAvailableMemoryBytes / 1e9:N1} GB, this process {Environment.WorkingSet / 1e6:N0} MB");
+        foreach (var note in notes)
+            Line("note", note);
+        var missing = Missing().ToArray();
+        Line("missing", missing.Length == 0 ? "nothing" : string.Join("; ", missing));
+    }
+
+    private static void Line(string what, string found) => Console.WriteLine($"{what,-15} {found}");
+
+    private static IEnumerable<string> Missing()
+    {
+        if (!Blas.IsDirect)
+            yield return "a BLAS with cblas_sgemm (apt-get install libopenblas0-openmp): rollouts go through libtorch's own products";
+        if (NativeLibraries("openblas-pthread") is { } wrong)
+            yield return $"the OpenMP build of OpenBLAS (apt-get install libopenblas0-openmp): {wrong} keeps a second pool of threads that fights with libtorch's";
+    }
+
+    /// <summary>The path of a loaded library whose path contains a text.</summary>
+    private static string? NativeLibraries(string part) => !File.Exists("/proc/self/maps") ? null : File.ReadLines("/proc/self/maps")
+        .Where(line => line.Contains('/')).Select(line => line[line.IndexOf('/')..]).FirstOrDefault(path => path.Contains(part) && path.Contains(".so"));
+
+    /// <summary>2n³ floating-point operations a product; the best of several.</summary>
+    private static double MatrixSpeed()
+    {
+        using var scope = NewDisposeScope();
+        var (a, b) = (rand(MatrixSize, MatrixSize), rand(MatrixSize, MatrixSize));
+        return Best(6, () => a.matmul(b).Dispose(), 2.0 * MatrixSize * MatrixSize * MatrixSize);
+    }
+
+    private static double ReadSpeed()
+    {
+        using var scope = NewDisposeScope();
+        var values = ones(1 << 26);
+        return Best(4, () => values.sum().Dispose(), 4.0 * (1 << 26));
+    }
+
+    private static double Best(int repeats, Action action, double amount)
+    {
+        var best = double.MaxValue;
+        for (var i = 0; i < repeats; i++)
+        {
+            var clock = Stopwatch.StartNew();
+            action();
+            best = Math.Min(best, clock.Elapsed.TotalSeconds);
+        }
+
+        return amount / best / 1e9;
+    }
+}

@@ -1,0 +1,81 @@
+using System.CommandLine;
+using System.Text.Json;
+using LlmRL.Models;
+using LlmRL.Recipes;
+using LlmRL.Rollouts;
+using LlmRL.Runs;
+using LlmRL.Tokenization;
+
+namespace LlmRL.Cli.Commands;
+
+/// <summary><c>llmrl generate</c>: samples completions of a model.</summary>
+internal static class GenerateCommand
+{
+    public static Command Create()
+    {
+        var model = new Option<string>("--model") { Description = "A model folder in Hugging Face layout.", Required = true };
+        var tokenizer = new Option<string?>("--tokenizer") { Description = "A tokenizer's file or folder (default: the model's own)." };
+        var prompt = new Option<string?>("--prompt") { Description = "The text to complete." };
+        var prompts = new Option<string?>("--prompts") { Description = "A file with one prompt a line (a line that starts with a quote is a JSON string)." };
+        var samples = new Option<int>("--n") { Description = "Completions per prompt.", DefaultValueFactory = _ => 1 };
+        var temperature = new Option<double>("--temperature") { Description = "0 takes the most probable token.", DefaultValueFactory = _ => 1 };
+        var topP = new Option<double>("--top-p") { Description = "Nucleus sampling.", DefaultValueFactory = _ => 1 };
+        var topK = new Option<int>("--top-k") { Description = "Sample from the k most probable tokens; 0: all.", DefaultValueFactory = _ => 0 };
+        var length = new Option<int>("--max-new-tokens") { Description = "Most tokens of a completion.", DefaultValueFactory = _ => 128 };
+        var seed = new Option<ulong>("--seed") { Description = "Seed.", DefaultValueFactory = _ => 0 };
+        var json = new Option<bool>("--json") { Description = "One JSON object a completion." };
+        var command = new Command("generate", "Samples completions of prompts.") { model, tokenizer, prompt, prompts, samples, temperature, topP, topK, length, seed, json };
+        command.SetAction(parsed => Guard.Run(() =>
+        {
+            var options = new SamplingOptions { Temperature = parsed.GetValue(temperature), TopP = parsed.GetValue(topP), TopK = parsed.GetValue(topK), MaxNewTokens = parsed.GetValue(length) };
+            var texts = Prompts(parsed.GetValue(prompt), parsed.GetValue(prompts));
+            Run(ProgramPaths.Resolve(parsed.GetValue(model)!), parsed.GetValue(tokenizer), texts, parsed.GetValue(samples), options, parsed.GetValue(seed), parsed.GetValue(json));
+        }));
+        return command;
+    }
+
+    private static void Run(string folder, string? tokenizerSpec, string[] prompts, int samples, SamplingOptions options, ulong seed, bool json)
+    {
+        if (samples < 1)
+            throw new BadInputException($"--n {samples}: ask for at least one completion.");
+        Devices.Choose("cpu");
+        using var model = ModelFolder.Load(folder, trainable: false);
+        var tokenizer = TokenizerLoader.Load(tokenizerSpec is null ? folder : ProgramPaths.Resolve(tokenizerSpec));
+        using var engine = new RolloutEngine(model.DecoderWeights());
+        options = options with { StopIds = [.. new[] { tokenizer.EosId, model.Config.EosTokenId ?? tokenizer.EosId }.Distinct()] };
+        var encoded = prompts.Select(text => Prompting.Encode(tokenizer, text)).ToArray();
+        foreach (var completion in engine.Generate(encoded, samples, options, new SampleKey(seed, 0)))
+        {
+            var (prompt, stops) = (prompts[completion.PromptIndex], completion.Finish == FinishReason.Stop ? 1 : 0);
+            var text = tokenizer.Decode(completion.Tokens.AsSpan(0, completion.Tokens.Length - stops));
+            Console.WriteLine(json ? Json(prompt, text, completion) : (prompts.Length * samples > 1 ? $"--- prompt {completion.PromptIndex + 1}, sample {completion.SampleIndex + 1}\n" : "") + prompt + text);
+        }
+    }
+
+    private static string Json(string prompt, string text, Completion completion) => JsonSerializer.Serialize(new
+    {
+        prompt,
+        completion = text,
+        tokens = completion.Tokens,
+        logprob = completion.LogProbs.Sum(),
+        finish_reason = completion.Finish == FinishReason.Stop ? "stop" : "length",
+    }, JsonLayout.OneLine);
+
+    private static string[] Prompts(string? prompt, string? file)
+    {
+        if (prompt is null == file is null)
+            throw new BadInputException("generate: give either --prompt TEXT or --prompts FILE.");
+        if (prompt is not null)
+            return [prompt];
+        if (!File.Exists(file))
+            throw new BadInputException($"{file}: no such file.");
+        try
+        {
+            return [.. File.ReadLines(file).Select(line => line.StartsWith('"') ? JsonSerializer.Deserialize<string>(line)! : line)];
+        }
+        catch (JsonException fault)
+        {
+            throw new BadInputException($"{file}: a line that starts with a quote must be a JSON string: {fault.Message}", fault);
+        }
+    }
+}

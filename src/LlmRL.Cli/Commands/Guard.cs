@@ -1,0 +1,37 @@
+using LlmRL.Training;
+
+namespace LlmRL.Cli.Commands;
+
+/// <summary>Turns how a command ended into its exit code: 0 done, 1 failed run, 2 bad input, 130 interrupted.</summary>
+internal static class Guard
+{
+    public static int Run(Action action)
+    {
+        try
+        {
+            action();
+            return 0;
+        }
+        catch (BadInputException fault)
+        {
+            Console.Error.WriteLine(fault.Message);
+            return 2;
+        }
+        catch (OperationCanceledException)
+        {
+            Console.Error.WriteLine("Interrupted. Run the same command with --resume to go on.");
+            return 130;
+        }
+        catch (Exception fault) when (fault is NonFiniteException or IOException or UnauthorizedAccessException or DllNotFoundException)
+        {
+            Console.Error.WriteLine("failed: " + fault.Message);
+            return 1;
+        }
+        catch (Exception fault)
+        {
+            // A fault of the program itself: its trace is what a bug report needs.
+            Console.Error.WriteLine("failed: " + fault);
+            return 1;
+        }
+    }
+}

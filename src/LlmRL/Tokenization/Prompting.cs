@@ -1,0 +1,30 @@
+namespace LlmRL.Tokenization;
+
+/// <summary>How prompts and completions become token ids.</summary>
+public static class Prompting
+{
+    /// <summary>Encodes a prompt, with the special tokens that the tokenizer puts before it.</summary>
+    public static int[] Encode(Tokenizer tokenizer, string prompt)
+    {
+        var ids = tokenizer.Encode(prompt, addSpecialTokens: true);
+        // Some templates close the text with EOS; a prompt goes on.
+        if (ids.Length > 0 && ids[^1] == tokenizer.EosId)
+            ids = ids[..^1];
+        // A model needs at least one token to start from.
+        return ids.Length > 0 ? ids : [tokenizer.BosId ?? tokenizer.EosId];
+    }
+
+    /// <summary>
+    /// Encodes a prompt with its completion and EOS. The two are encoded together and cut where the prompt's own ids end, as the model will see them in a
+    /// rollout; where the tokenizer merges across the seam, each is encoded by itself.
+    /// </summary>
+    public static (int[] Prompt, int[] Completion) EncodePair(Tokenizer tokenizer, string prompt, string completion)
+    {
+        var promptIds = Encode(tokenizer, prompt);
+        var both = Encode(tokenizer, prompt + completion);
+        var rest = both.Length > promptIds.Length && both.AsSpan(0, promptIds.Length).SequenceEqual(promptIds)
+            ? both[promptIds.Length..]
+            : tokenizer.Encode(completion);
+        return (promptIds, [.. rest, tokenizer.EosId]);
+    }
+}
