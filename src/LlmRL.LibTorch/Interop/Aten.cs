@@ -30,6 +30,7 @@ internal static class Aten
     internal static readonly Operator Argsort = new("aten::argsort");
     internal static readonly Operator AsStrided = new("aten::as_strided");
     internal static readonly Operator Baddbmm = new("aten::baddbmm");
+    internal static readonly Operator BaddbmmInPlace = new("aten::baddbmm_");
     internal static readonly Operator Bernoulli = new("aten::bernoulli");
     internal static readonly Operator BernoulliInPlaceFloat = new("aten::bernoulli_.float");
     internal static readonly Operator BinaryCrossEntropy = new("aten::binary_cross_entropy");
@@ -74,7 +75,7 @@ internal static class Aten
     internal static readonly Operator DropoutInPlace = new("aten::dropout_");
     internal static readonly Operator Einsum = new("aten::einsum");
     internal static readonly Operator Embedding = new("aten::embedding");
-    internal static readonly Operator Empty = new("aten::empty");
+    internal static readonly Operator EmptyMemoryFormat = new("aten::empty.memory_format");
     internal static readonly Operator EmptyLike = new("aten::empty_like");
     internal static readonly Operator EqScalar = new("aten::eq.Scalar");
     internal static readonly Operator EqTensor = new("aten::eq.Tensor");

@@ -152,6 +152,10 @@ public static partial class torch
         public Tensor baddbmm(Tensor batch1, Tensor batch2, float beta = 1, float alpha = 1) =>
             Aten.Baddbmm.Call(this, batch1, batch2, beta, alpha);
 
+        /// <summary>In place: beta·x + alpha·(batch1 · batch2), batch by batch.</summary>
+        public Tensor baddbmm_(Tensor batch1, Tensor batch2, float beta = 1, float alpha = 1) =>
+            Self(Aten.BaddbmmInPlace.Run(this, batch1, batch2, beta, alpha));
+
         /// <summary>In place: every element becomes the value.</summary>
         public Tensor fill_(Scalar value) => Self(Aten.FillInPlaceScalar.Run(this, value));
 

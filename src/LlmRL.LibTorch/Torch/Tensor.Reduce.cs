@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LlmRL.Native;
 
 namespace TorchSharp;
@@ -17,6 +18,7 @@ public static partial class torch
             Aten.SumDimIntList.Call(this, dim.ToArray(), keepdim, type);
 
         /// <summary>Sum over a dimension.</summary>
+        [OverloadResolutionPriority(1)] // sum(0) would else mean the dtype of value 0.
         public Tensor sum(long dim, bool keepdim = false, ScalarType? type = null) => Aten.SumDimIntList.Call(this, dim, keepdim, type);
 
         /// <summary>Sum over two dimensions.</summary>
@@ -34,6 +36,7 @@ public static partial class torch
         public Tensor prod(ScalarType? type = null) => Aten.Prod.Call(this, type);
 
         /// <summary>Product over a dimension.</summary>
+        [OverloadResolutionPriority(1)]
         public Tensor prod(long dim, bool keepdim = false, ScalarType? type = null) => Aten.ProdDimInt.Call(this, dim, keepdim, type);
 
         /// <summary>Largest element.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LlmRL.Native;
 
 namespace TorchSharp;
@@ -6,7 +7,7 @@ public static partial class torch
 {
     /// <summary>Uninitialised memory.</summary>
     public static Tensor empty(long[] size, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
-        Finish(Aten.Empty.Call(size, dtype, Argument.None, device), requires_grad);
+        Finish(Aten.EmptyMemoryFormat.Call(size, dtype, Argument.None, device), requires_grad);
 
     /// <summary>Uninitialised memory.</summary>
     public static Tensor empty(ReadOnlySpan<long> size, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
@@ -17,14 +18,17 @@ public static partial class torch
         empty(new[] { size }, dtype, device, requires_grad);
 
     /// <summary>Uninitialised memory.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor empty(long rows, long columns, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         empty(new[] { rows, columns }, dtype, device, requires_grad);
 
     /// <summary>Uninitialised memory.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor empty(long dim0, long dim1, long dim2, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         empty(new[] { dim0, dim1, dim2 }, dtype, device, requires_grad);
 
     /// <summary>Uninitialised memory.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor empty(long dim0, long dim1, long dim2, long dim3, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         empty(new[] { dim0, dim1, dim2, dim3 }, dtype, device, requires_grad);
 
@@ -41,14 +45,17 @@ public static partial class torch
         zeros(new[] { size }, dtype, device, requires_grad);
 
     /// <summary>Zeros.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor zeros(long rows, long columns, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         zeros(new[] { rows, columns }, dtype, device, requires_grad);
 
     /// <summary>Zeros.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor zeros(long dim0, long dim1, long dim2, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         zeros(new[] { dim0, dim1, dim2 }, dtype, device, requires_grad);
 
     /// <summary>Zeros.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor zeros(long dim0, long dim1, long dim2, long dim3, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         zeros(new[] { dim0, dim1, dim2, dim3 }, dtype, device, requires_grad);
 
@@ -65,14 +72,17 @@ public static partial class torch
         ones(new[] { size }, dtype, device, requires_grad);
 
     /// <summary>Ones.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor ones(long rows, long columns, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         ones(new[] { rows, columns }, dtype, device, requires_grad);
 
     /// <summary>Ones.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor ones(long dim0, long dim1, long dim2, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         ones(new[] { dim0, dim1, dim2 }, dtype, device, requires_grad);
 
     /// <summary>Ones.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor ones(long dim0, long dim1, long dim2, long dim3, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         ones(new[] { dim0, dim1, dim2, dim3 }, dtype, device, requires_grad);
 

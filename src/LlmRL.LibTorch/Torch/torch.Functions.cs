@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace TorchSharp;
 
 public static partial class torch
@@ -154,6 +156,7 @@ public static partial class torch
         input.sum(dim, keepdim, type);
 
     /// <summary>Sum over a dimension.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor sum(Tensor input, long dim, bool keepdim = false, ScalarType? type = null) => input.sum(dim, keepdim, type);
 
     /// <summary>Standard deviation of all elements.</summary>
