@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using LlmRL.Data;
 using LlmRL.Rewards;
 using Xunit.Abstractions;
 
@@ -42,6 +43,19 @@ public sealed class MathVerifierTests(ITestOutputHelper output)
         foreach (var line in wrong.Take(20))
             output.WriteLine(line);
         Assert.Empty(wrong);
+    }
+
+    [SharedFact("data/math/MATH500/test.jsonl")]
+    public void Competition_solutions_reach_their_answers()
+    {
+        var source = ExampleFiles.Open(Shared.Path("data/math/MATH500/test.jsonl"));
+        for (var i = 0; i < source.Count; i++)
+        {
+            Assert.True(MathVerifier.Verify(source[i].Answer, source[i].Completion), source[i].Answer);
+            var other = source[(i + 1) % source.Count];
+            if (other.Answer != source[i].Answer && !source[i].Answer!.StartsWith("x=", StringComparison.Ordinal) && !other.Answer!.StartsWith("x=", StringComparison.Ordinal))
+                Assert.False(MathVerifier.Verify(other.Answer, source[i].Completion), $"{other.Answer} is not {source[i].Answer}");
+        }
     }
 
     [Theory]
