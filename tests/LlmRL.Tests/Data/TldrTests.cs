@@ -29,7 +29,7 @@ public sealed class TldrTests
     [Fact]
     public void Posts_say_their_facts_and_the_judge_reads_them()
     {
-        var source = new TldrGenerator(DataSplit.Rl, 3000);
+        var source = new TldrGenerator(DataSplit.Rl, 800);
         var lengths = new List<int>();
         for (var i = 0; i < source.Count; i++)
         {
@@ -62,7 +62,7 @@ public sealed class TldrTests
     [Fact]
     public void The_best_summary_beats_most_references()
     {
-        var source = new TldrGenerator(DataSplit.Test, 2000);
+        var source = new TldrGenerator(DataSplit.Test, 1000);
         var wins = 0.0;
         for (var i = 0; i < source.Count; i++)
         {
@@ -120,13 +120,14 @@ public sealed class TldrTests
         var owner = new Dictionary<string, DataSplit>();
         foreach (var split in Enum.GetValues<DataSplit>())
         {
-            var source = new TldrGenerator(split, 5000);
-            var prompts = Enumerable.Range(0, 5000).Select(i => source[i].Prompt).ToList();
+            var source = new TldrGenerator(split, 2500);
+            var prompts = Enumerable.Range(0, 2500).Select(i => source[i].Prompt).ToList();
             foreach (var prompt in prompts)
                 Assert.True(owner.TryAdd(prompt, split) || owner[prompt] == split, prompt);
             if (split == DataSplit.Test)
-                Assert.Equal(5000, prompts.Distinct().Count());
-            Assert.Equal(prompts[..50], Enumerable.Range(0, 50).Select(i => new TldrGenerator(split, 50)[i].Prompt));
+                Assert.Equal(2500, prompts.Distinct().Count());
+            var few = new TldrGenerator(split, 50);
+            Assert.Equal(prompts[..50], Enumerable.Range(0, 50).Select(i => few[i].Prompt));
         }
     }
 

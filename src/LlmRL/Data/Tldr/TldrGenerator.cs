@@ -4,7 +4,7 @@ namespace LlmRL.Data;
 
 /// <summary>
 /// A model of the TL;DR summarisation experiment (Stiennon et al. 2020, arXiv 2009.01325) that a transformer of a million parameters learns:
-/// posts of 50 to 90 words in which a few sentences carry facts, references by fallible writers, and pairs labelled by Bradley–Terry noise over
+/// posts of 60 to 95 tokens in which a few sentences carry facts, references by fallible writers, and pairs labelled by Bradley–Terry noise over
 /// the hidden <see cref="TldrJudge"/>.
 /// </summary>
 /// <remarks>

@@ -78,11 +78,12 @@ internal static partial class AnswerExtractor
             if (at < 0)
                 break;
             end = at;
-            if (Braced(text, at + "\\boxed".Length) is not var (content, after))
+            // A box around one already found adds nothing.
+            if (Braced(text, at + "\\boxed".Length) is not var (content, after) || (parts.Count > 0 && after > next))
                 continue;
             if (parts.Count > 0 && Spacing().Replace(text[after..next], " ").Trim().Length > MaxGap)
                 break;
-            if (!parts.Contains(content))
+            if (parts.Count == 0 || !MathVerifier.Equal(parts[0], content))
                 parts.Insert(0, content);
             next = at;
             if (parts.Count == 32)

@@ -1,7 +1,9 @@
+using System.Text.RegularExpressions;
+
 namespace LlmRL.Rewards;
 
 /// <summary>An answer as it was understood: mathematics, or else text.</summary>
-internal abstract record MathAnswer
+internal abstract partial record MathAnswer
 {
     /// <summary>Understands an answer; null for an empty one.</summary>
     public static MathAnswer? Parse(string text)
@@ -11,7 +13,7 @@ internal abstract record MathAnswer
         var clean = MathText.Clean(text);
         if (clean.Length == 0)
             return null;
-        if (!IsWord(clean))
+        if (!IsWord(clean) && !IsPhrase(clean))
         {
             var node = clean.Contains("\\pm", StringComparison.Ordinal) ? PlusMinus(clean) : MathParser.Parse(clean);
             if (node is not null)
@@ -31,6 +33,13 @@ internal abstract record MathAnswer
     // "odd" is a word, not o·d·d.
     private static bool IsWord(string text) => text.Length >= 3 && text.All(c => char.IsAsciiLetter(c) || c == ' ')
         && text is not ("inf" or "infinity");
+
+    // "so it is -7" is a phrase, not s·o·i·t·i·s − 7; but "sin ab" and "3 and ab" are not.
+    private static bool IsPhrase(string text) => Words().Match(text) is { Success: true } match
+        && !MathParser.IsKnownWord(match.Groups[1].Value) && !MathParser.IsKnownWord(match.Groups[2].Value);
+
+    [GeneratedRegex(@"(?<![\\a-zA-Z])([a-zA-Z]{2,}) +([a-zA-Z]{2,})(?![a-zA-Z])")]
+    private static partial Regex Words();
 }
 
 internal sealed record TextAnswer(string Text) : MathAnswer

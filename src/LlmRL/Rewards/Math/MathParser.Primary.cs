@@ -17,6 +17,9 @@ internal sealed partial class MathParser
     // Operators whose subscripts and superscripts are part of them: compared as written.
     private static readonly HashSet<string> Opaque = ["sum", "prod", "int", "lim", "max", "min", "gcd", "lcm", "bigcup", "bigcap"];
 
+    /// <summary>Whether letters side by side are a function, a unit, a constant or a connector rather than a word or a product of symbols.</summary>
+    public static bool IsKnownWord(string word) => Functions.Contains(word) || Units.Contains(word) || word is "and" or "or" or "pi" or "inf";
+
     private bool IsUnit() => WordLength() is var length && Units.Contains(text.Substring(at, length)) && EndsInNumber()
         && !Functions.Contains(text.Substring(at, length));
 
@@ -52,6 +55,9 @@ internal sealed partial class MathParser
         if (Rational.Decimal(digits) is not { } number)
             return null;
         var point = digits.IndexOf('.');
+        // 52_8 is written in base 8; as its digits do not say in which, it is a name of its own.
+        if (at < text.Length && text[at] == '_')
+            return Subscripted(digits.ToString());
         var node = new NumberNode(number, point < 0 ? 0 : digits.Length - point - 1);
         if (Scientific(number) is { } scaled)
             return new NumberNode(scaled, node.Decimals);

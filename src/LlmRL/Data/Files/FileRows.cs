@@ -1,0 +1,253 @@
+using System.IO.Compression;
+using Microsoft.Win32.SafeHandles;
+
+namespace LlmRL.Data;
+
+/// <summary>
+/// The byte ranges of a file's rows: the file is scanned once, and a row is read when it is asked for, so that files may be larger than memory. A
+/// gzip file is unpacked to a temporary one that vanishes when it is closed.
+/// </summary>
+internal sealed class FileRows : IDisposable
+{
+    private const int BlockSize = 1 << 20;
+    private const int MaxRow = 1 << 30;
+
+    private readonly SafeFileHandle handle;
+    private readonly List<(long Start, int Length, int Line)> rows = [];
+
+    private FileRows(string path, SafeFileHandle handle)
+    {
+        File = path;
+        this.handle = handle;
+    }
+
+    public string File { get; }
+
+    public int Count => rows.Count;
+
+    /// <summary>Whether the bytes begin, after white space, with a JSON array's bracket.</summary>
+    public bool BeginsWithBracket { get; private set; }
+
+    /// <summary>Opens a file and finds its rows.</summary>
+    /// <param name="path">The file; <c>.gz</c> is unpacked.</param>
+    /// <param name="splitterFor">Makes the splitter for a file that does or does not begin with a bracket.</param>
+    public static FileRows Open(string path, Func<bool, IRowSplitter> splitterFor)
+    {
+        if (!System.IO.File.Exists(path))
+            throw new BadInputException($"{path}: there is no such file. Check the path; it is relative to the folder the program is started in.");
+        try
+        {
+            var rows = new FileRows(path, path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? Unpack(path) : System.IO.File.OpenHandle(path));
+            rows.Index(splitterFor);
+            return rows;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            throw new BadInputException($"{path}: cannot be read: {error.Message}", error);
+        }
+    }
+
+    /// <summary>The bytes of a row.</summary>
+    public byte[] Bytes(int row)
+    {
+        var (start, length, _) = rows[row];
+        var bytes = new byte[length];
+        for (var done = 0; done < length;)
+        {
+            var read = RandomAccess.Read(handle, bytes.AsSpan(done), start + done);
+            if (read == 0)
+                throw new BadInputException($"{File}:{Line(row)}: the file has become shorter since it was opened. Start again.");
+            done += read;
+        }
+
+        // A byte-order mark stands before the first row.
+        return start == 0 && bytes.AsSpan().StartsWith("\uFEFF"u8) ? bytes[3..] : bytes;
+    }
+
+    /// <summary>The row's first line in the file, from 1.</summary>
+    public int Line(int row) => rows[row].Line;
+
+    public void Dispose() => handle.Dispose();
+
+    private static SafeFileHandle Unpack(string path)
+    {
+        var temporary = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        var unpacked = System.IO.File.OpenHandle(
+            temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, FileOptions.DeleteOnClose);
+        using var packed = new GZipStream(System.IO.File.OpenRead(path), CompressionMode.Decompress);
+        var block = new byte[BlockSize];
+        long at = 0;
+        for (int read; (read = packed.Read(block)) > 0; at += read)
+            RandomAccess.Write(unpacked, block.AsSpan(0, read), at);
+        return unpacked;
+    }
+
+    private void Index(Func<bool, IRowSplitter> splitterFor)
+    {
+        var block = new byte[BlockSize];
+        IRowSplitter? splitter = null;
+        long at = 0;
+        for (int read; (read = RandomAccess.Read(handle, block, at)) > 0; at += read)
+        {
+            var bytes = block.AsSpan(0, read);
+            if (at == 0 && bytes.StartsWith("\uFEFF"u8))
+                bytes[..3].Fill((byte)' ');
+            if (splitter is null)
+            {
+                var first = bytes.IndexOfAnyExcept(" \t\r\n"u8);
+                BeginsWithBracket = first >= 0 && bytes[first] == '[';
+                splitter = splitterFor(BeginsWithBracket);
+            }
+
+            splitter.Next(bytes, Add);
+        }
+
+        splitter?.End(File, Add);
+        if (rows.Count == 0)
+            throw new BadInputException($"{File}: the file has no rows.");
+
+        void Add(long start, long end, int line)
+        {
+            if (end - start > MaxRow)
+                throw new BadInputException($"{File}:{line}: a row of {end - start} bytes is too long. Are the line ends right?");
+            rows.Add((start, (int)(end - start), line));
+        }
+    }
+}
+
+/// <summary>Finds the rows in a stream of bytes.</summary>
+internal interface IRowSplitter
+{
+    /// <summary>Takes the next bytes; calls <paramref name="add"/> with the byte range [start, end) and the line of each row that ends in them.</summary>
+    void Next(ReadOnlySpan<byte> bytes, Action<long, long, int> add);
+
+    /// <summary>The file ended.</summary>
+    void End(string file, Action<long, long, int> add);
+}
+
+/// <summary>One row a line; blank lines are none.</summary>
+internal sealed class LineSplitter : IRowSplitter
+{
+    private long at, start;
+    private int line = 1;
+    private bool blank = true;
+
+    public void Next(ReadOnlySpan<byte> bytes, Action<long, long, int> add)
+    {
+        while (bytes.Length > 0)
+        {
+            var end = bytes.IndexOf((byte)'\n');
+            var piece = end < 0 ? bytes : bytes[..end];
+            blank &= piece.IndexOfAnyExcept(" \t\r"u8) < 0;
+            at += piece.Length;
+            if (end < 0)
+                return;
+            if (!blank)
+                add(start, at, line);
+            start = ++at;
+            line++;
+            blank = true;
+            bytes = bytes[(end + 1)..];
+        }
+    }
+
+    public void End(string file, Action<long, long, int> add)
+    {
+        if (!blank)
+            add(start, at, line);
+    }
+}
+
+/// <summary>One row an element of a JSON array.</summary>
+internal sealed class ArraySplitter : IRowSplitter
+{
+    private long at, start;
+    private int line = 1, startLine, depth;
+    private bool inString, escaped, inElement;
+
+    public void Next(ReadOnlySpan<byte> bytes, Action<long, long, int> add)
+    {
+        foreach (var b in bytes)
+            Next(b, add);
+    }
+
+    private void Next(byte b, Action<long, long, int> add)
+    {
+        if (inString)
+        {
+            inString = escaped || b != '"';
+            escaped = !escaped && b == '\\';
+        }
+        else if (depth == 1 && (b == ',' || b == ']') && inElement)
+        {
+            add(start, at, startLine);
+            inElement = false;
+            depth -= b == ']' ? 1 : 0;
+        }
+        else
+        {
+            if (depth == 1 && b > ' ' && !inElement && b != ']')
+                (start, startLine, inElement) = (at, line, true);
+            inString = b == '"';
+            depth += b is (byte)'{' or (byte)'[' ? 1 : b is (byte)'}' or (byte)']' ? -1 : 0;
+        }
+
+        if (b == '\n')
+            line++;
+        at++;
+    }
+
+    public void End(string file, Action<long, long, int> add)
+    {
+        if (depth != 0 || inString)
+            throw new BadInputException($"{file}:{line}: the JSON array is not closed. Is the file complete?");
+    }
+}
+
+/// <summary>One row a CSV record (RFC 4180): line breaks inside quotes belong to the field.</summary>
+internal sealed class CsvSplitter : IRowSplitter
+{
+    private long at, start;
+    private int line = 1, startLine = 1, quoteLine;
+    private bool quoted, blank = true;
+
+    public void Next(ReadOnlySpan<byte> bytes, Action<long, long, int> add)
+    {
+        foreach (var b in bytes)
+            Next(b, add);
+    }
+
+    private void Next(byte b, Action<long, long, int> add)
+    {
+        if (b == '"')
+        {
+            quoted = !quoted;
+            quoteLine = line;
+        }
+
+        if (b == '\n')
+        {
+            line++;
+            if (!quoted)
+            {
+                if (!blank)
+                    add(start, at, startLine);
+                (start, startLine, blank) = (at + 1, line, true);
+            }
+        }
+        else if (b > ' ' || b == '\t')
+        {
+            blank = false;
+        }
+
+        at++;
+    }
+
+    public void End(string file, Action<long, long, int> add)
+    {
+        if (quoted)
+            throw new BadInputException($"{file}:{quoteLine}: a quoted field that begins here is not closed. Double a quote that is part of a text: \"\".");
+        if (!blank)
+            add(start, at, startLine);
+    }
+}

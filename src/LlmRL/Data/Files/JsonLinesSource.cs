@@ -1,0 +1,85 @@
+using System.Text.Json;
+
+namespace LlmRL.Data;
+
+/// <summary>
+/// A JSON Lines file, or a file with one JSON array of objects; either may be gzip-compressed. Only the rows' positions are kept in memory; a row
+/// is parsed when it is asked for.
+/// </summary>
+public sealed class JsonLinesSource : IExampleSource, IDisposable
+{
+    private readonly FileRows rows;
+    private readonly RowMapper mapper;
+    private readonly ExampleCache cache;
+
+    /// <summary>Opens a file, finds its rows, and decides what its columns are.</summary>
+    /// <param name="path">.jsonl, .json, .jsonl.gz or .json.gz.</param>
+    /// <param name="columns">Which column is what; null finds them by their usual names.</param>
+    public JsonLinesSource(string path, ColumnMap? columns = null)
+    {
+        rows = FileRows.Open(path, isArray => isArray ? new ArraySplitter() : new LineSplitter());
+        using var first = Parse(0);
+        mapper = new RowMapper(path, columns ?? new ColumnMap(), new JsonRow(first.RootElement), rows.Line(0));
+        cache = new ExampleCache(rows.Count);
+    }
+
+    /// <inheritdoc/>
+    public int Count => rows.Count;
+
+    /// <inheritdoc/>
+    public Example this[int index] => cache.Get(index, i =>
+    {
+        using var document = Parse(i);
+        return mapper.Map(new JsonRow(document.RootElement), rows.Line(i));
+    });
+
+    /// <inheritdoc/>
+    public void Dispose() => rows.Dispose();
+
+    private JsonDocument Parse(int index)
+    {
+        JsonDocument document;
+        try
+        {
+            document = JsonDocument.Parse(rows.Bytes(index));
+        }
+        catch (JsonException error)
+        {
+            var line = rows.Line(index) + (error.LineNumber ?? 0);
+            throw new BadInputException(
+                $"{rows.File}:{line}: invalid JSON at byte {error.BytePositionInLine + 1} of the line: {Fault(error)} "
+                + (rows.BeginsWithBracket ? "Each element of the array is one object." : "Each line is one object; is the file really JSON Lines?"),
+                error);
+        }
+
+        if (document.RootElement.ValueKind == JsonValueKind.Object)
+            return document;
+        var kind = document.RootElement.ValueKind;
+        document.Dispose();
+        throw new BadInputException($"{rows.File}:{rows.Line(index)}: a row is an object with named columns, but here is a JSON {kind.ToString().ToLowerInvariant()}.");
+    }
+
+    // The exception's own position is within the row's bytes, so it would contradict ours.
+    private static string Fault(JsonException error)
+    {
+        var end = error.Message.IndexOf(" LineNumber:", StringComparison.Ordinal);
+        return end < 0 ? error.Message : error.Message[..end];
+    }
+}
+
+/// <summary>Keeps the parsed rows of small files.</summary>
+internal sealed class ExampleCache(int count)
+{
+    private const int MaxRows = 100_000;
+    private readonly Example?[] examples = new Example?[count <= MaxRows ? count : 0];
+
+    public Example Get(int index, Func<int, Example> parse)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, count);
+        if (examples.Length == 0)
+            return parse(index);
+        // Two threads may parse the same row; both results are equal.
+        return examples[index] ??= parse(index);
+    }
+}
