@@ -60,7 +60,8 @@ public static class KlReward
     /// <param name="score">The reward of the whole sequence.</param>
     /// <param name="estimator">Which k.</param>
     /// <param name="rewards">Receives r_t (T).</param>
-    public static void PerToken(ReadOnlySpan<float> logProbs, ReadOnlySpan<float> refLogProbs, double beta, double score, KlEstimator estimator, Span<double> rewards)
+    public static void PerToken(ReadOnlySpan<float> logProbs, ReadOnlySpan<float> refLogProbs, double beta, double score,
+        KlEstimator estimator, Span<double> rewards)
     {
         ArgumentOutOfRangeException.ThrowIfZero(logProbs.Length);
         Spans.ExpectLength(refLogProbs, logProbs.Length);

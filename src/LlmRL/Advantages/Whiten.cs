@@ -23,7 +23,8 @@ public static class Whiten
     /// <param name="unbiased">Whether the variance divides by n − 1.</param>
     /// <param name="result">Receives the whitened numbers (N); may be the values' own memory.</param>
     /// <param name="epsilon">ε.</param>
-    public static void Masked(ReadOnlySpan<double> values, ReadOnlySpan<bool> mask, bool shiftMean, bool unbiased, Span<double> result, double epsilon = 1e-8)
+    public static void Masked(ReadOnlySpan<double> values, ReadOnlySpan<bool> mask, bool shiftMean, bool unbiased,
+        Span<double> result, double epsilon = 1e-8)
     {
         Spans.ExpectLength(mask, values.Length);
         Apply(values, mask, shiftMean, unbiased, result, epsilon);

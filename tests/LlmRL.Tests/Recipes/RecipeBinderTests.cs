@@ -229,6 +229,30 @@ public class RecipeBinderTests
         }
     }
 
+    [Fact]
+    public void BindsInheritedNullableAndNestedValues()
+    {
+        const string Yaml = "words: [a, ~, \"null\"]\r\nlimit: 1\r\ncounts: [1, 2]\r\nmodels:\r\n  x: { path: p }\r\n";
+        var record = RecipeBinder.Parse<SampleDerived>(Yaml, "r.yaml");
+
+        Assert.Equal((5, 0, (double?)1), (record.Size, record.Extra, record.Limit));
+        Assert.Equal(["a", null, "null"], record.Words!);
+        Assert.Equal([1, 2], record.Counts);
+        Assert.Equal("p", record.Models["x"].Path);
+        var empty = RecipeBinder.Parse<SampleDerived>("words: null\nlimit: ~\n", "r.yaml");
+        Assert.Null(empty.Words);
+        Assert.Null(empty.Limit);
+    }
+
+    [Theory]
+    [InlineData("size: 4", "size: 4 is out of range. It must be between 5 and 10.")]
+    [InlineData("counts: [1, ~]", "counts.1: no value given, expected a whole number. Write it like 10.")]
+    [InlineData("doubled: 4", "doubled: unknown key. Valid keys: size, extra, words, limit, counts, models.")]
+    [InlineData("models: { x: { pathh: p } }", "models.x.pathh: unknown key. Did you mean path?")]
+    [InlineData("models: [x]", "models: expected a mapping of keys to values, found a list of 1. Write it like { key: value }.")]
+    public void ChecksInheritedNullableAndNestedValues(string yaml, string problem) => Assert.Equal($"r.yaml:1: {problem}",
+        Assert.Throws<BadInputException>(() => RecipeBinder.Parse<SampleDerived>(yaml, "r.yaml")).Message);
+
     [Theory]
     [InlineData("MaxCompletionLength", "max_completion_length")]
     [InlineData("K1", "k1")]

@@ -85,3 +85,27 @@ public sealed record SampleMath(double Tolerance = 1e-6, string? Format = null) 
 
 [Variant("length")]
 public sealed record SampleLength([Range(1, 100)] int Target, float Scale = 0.5f) : ISampleReward;
+
+public record SampleBase
+{
+    [Range(1, 10)]
+    public virtual int Size { get; init; } = 1;
+
+    public int Extra { get; init; }
+
+    public int Doubled => Size * 2;
+}
+
+public sealed record SampleDerived : SampleBase
+{
+    [Range(5, 10)]
+    public override int Size { get; init; } = 5;
+
+    public IReadOnlyList<string?>? Words { get; init; }
+
+    public double? Limit { get; init; }
+
+    public List<int> Counts { get; init; } = [];
+
+    public Dictionary<string, SampleModel> Models { get; init; } = [];
+}

@@ -14,9 +14,8 @@ internal sealed class BinderPass(RecipeFaults faults)
     {
         if (node is RecipeScalar { Text: null })
         {
-            if (!shape.Nullable)
-                faults.Add(node.Mark, path, $"no value given, expected {shape.Expected}. Write it like {shape.Sample}{(shape.Kind == ValueKind.Text ? ", or \"null\" in quotes" : "")}.");
-            return null;
+            var orQuoted = shape.Kind == ValueKind.Text ? ", or \"null\" in quotes" : "";
+            return shape.Nullable ? null : Fault(node, path, $"no value given, expected {shape.Expected}. Write it like {shape.Sample}{orQuoted}.");
         }
 
         return (shape.Kind, node) switch
@@ -136,8 +135,9 @@ internal sealed class BinderPass(RecipeFaults faults)
     private void CheckLength(RecordMember member, object? value, RecipeNode node, string path)
     {
         var length = value switch { string text => text.Length, System.Collections.ICollection items => items.Count, _ => int.MaxValue };
+        var found = length == 0 ? "is empty" : $"has length {length}";
         if (length < member.MinLength)
-            faults.Add(node.Mark, path, $"{(length == 0 ? "is empty" : $"has length {length}")}. Give at least {member.MinLength}, like {member.Shape.Sample}.");
+            faults.Add(node.Mark, path, $"{found}. Give at least {member.MinLength}, like {member.Shape.Sample}.");
     }
 
     private object? Make(RecipeMapping mapping, RecordShape shape, Dictionary<RecordMember, object?> given, string path)

@@ -8,7 +8,8 @@ internal sealed class RecipeFaults
     public int Count => faults.Count;
 
     /// <summary>Adds <c>where: key: problem</c>; <paramref name="problem"/> is one or more sentences, the last one the remedy.</summary>
-    public void Add(RecipeMark mark, string key, string problem) => faults.Add((mark, key.Length == 0 ? $"{mark}: {problem}" : $"{mark}: {key}: {problem}"));
+    public void Add(RecipeMark mark, string key, string problem) =>
+        faults.Add((mark, key.Length == 0 ? $"{mark}: {problem}" : $"{mark}: {key}: {problem}"));
 
     public void ThrowIfAny()
     {

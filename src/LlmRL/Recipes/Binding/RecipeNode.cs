@@ -98,5 +98,6 @@ public sealed class RecipeMapping(RecipeMark mark) : RecipeNode(mark)
         return copy;
     }
 
-    internal override string Describe() => entries.Count == 0 ? "an empty mapping" : $"a mapping with {string.Join(", ", entries.Take(4).Select(entry => entry.Key))}";
+    internal override string Describe() =>
+        entries.Count == 0 ? "an empty mapping" : $"a mapping with {string.Join(", ", entries.Take(4).Select(entry => entry.Key))}";
 }

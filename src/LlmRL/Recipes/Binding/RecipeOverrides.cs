@@ -54,7 +54,8 @@ internal sealed class RecipeOverrides
                 sequence.Items[position] = item;
                 return sequence;
             default:
-                faults.Add(mark, "", $"{Path(index)} is {(absent ? "not given" : $"the single value {node!.Describe()}")}, so it has no {parts[index]}. Set {Path(index)} itself.");
+                var what = absent ? "not given" : $"the single value {node!.Describe()}";
+                faults.Add(mark, "", $"{Path(index)} is {what}, so it has no {parts[index]}. Set {Path(index)} itself.");
                 return null;
         }
     }

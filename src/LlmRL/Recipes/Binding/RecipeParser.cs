@@ -75,7 +75,8 @@ internal sealed class RecipeParser
     {
         // YamlDotNet blames the scalar before an indentation with tabs, which may be lines above.
         var tabbed = reason.Contains("tab", StringComparison.Ordinal) ? FirstTabbed(text, line) : null;
-        var remedy = tabbed is null ? "Check indentation, brackets, quotes and the space after each colon." : "The line is indented with a tab: use spaces.";
+        var remedy = tabbed is null ? "Check indentation, brackets, quotes and the space after each colon."
+            : "The line is indented with a tab: use spaces.";
         faults.Add(new RecipeMark(source, hasLines ? (int)Math.Max(tabbed ?? line, 1) : 0, 0), "", $"not valid YAML: {reason.TrimEnd('.')}. {remedy}");
     }
 
@@ -189,7 +190,7 @@ internal sealed class RecipeParser
             if (key.Value == "<<" && key.Style == ScalarStyle.Plain)
                 faults.Add(At(key), "<<", "merge keys are not supported. Write the keys out.");
             else if (node.Find(key.Value) is { } first)
-                faults.Add(At(key), key.Value, $"duplicate key{(first.Mark.Line > 0 ? $", first given on line {first.Mark.Line}" : "")}. Keep one of the two.");
+                faults.Add(At(key), key.Value, $"duplicate key{(hasLines ? $", first given on line {first.Mark.Line}" : "")}. Keep one of the two.");
             else
                 node.Set(key.Value, At(key), value);
         }

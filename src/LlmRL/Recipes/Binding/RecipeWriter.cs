@@ -6,7 +6,10 @@ namespace LlmRL.Recipes.Binding;
 /// <summary>Records → the YAML that <see cref="RecipeBinder"/> reads back as equal records, every default spelled out.</summary>
 public static class RecipeWriter
 {
-    private static readonly HashSet<string> Reserved = new(StringComparer.OrdinalIgnoreCase) { "null", "true", "false", "yes", "no", "on", "off", "y", "n" };
+    private static readonly HashSet<string> Reserved = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "null", "true", "false", "yes", "no", "on", "off", "y", "n",
+    };
 
     /// <summary>The YAML of a resolved recipe, keys in the order of the records' properties.</summary>
     public static string Write(object recipe)
@@ -85,6 +88,9 @@ public static class RecipeWriter
         return quoted.Append('"').ToString();
     }
 
+    private static bool IsInvisible(Rune rune) => Rune.GetUnicodeCategory(rune)
+        is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned;
+
     private static string Escape(Rune rune) => rune.Value switch
     {
         '"' => "\\\"",
@@ -92,7 +98,7 @@ public static class RecipeWriter
         '\n' => "\\n",
         '\t' => "\\t",
         0xFEFF or 0x2028 or 0x2029 => $"\\u{rune.Value:X4}",
-        _ when Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control or UnicodeCategory.OtherNotAssigned or UnicodeCategory.PrivateUse or UnicodeCategory.Format) => rune.ToString(),
+        _ when !IsInvisible(rune) => rune.ToString(),
         > 0xFFFF => $"\\U{rune.Value:X8}",
         _ => $"\\u{rune.Value:X4}",
     };

@@ -6,7 +6,8 @@ using System.Runtime.CompilerServices;
 namespace LlmRL.Recipes.Binding;
 
 /// <summary>One key of a record.</summary>
-internal sealed record RecordMember(string Key, PropertyInfo Property, ValueShape Shape, bool Required, RangeAttribute? Range, int MinLength, ParameterInfo? Parameter)
+internal sealed record RecordMember(
+    string Key, PropertyInfo Property, ValueShape Shape, bool Required, RangeAttribute? Range, int MinLength, ParameterInfo? Parameter)
 {
     public object? Get(object record) => Property.GetValue(record);
 }
@@ -41,7 +42,8 @@ internal sealed class RecordShape
     public static RecordShape Of(Type type) => Cache.GetOrAdd(type, static type => new RecordShape(type));
 
     /// <summary>The member with this key or property name.</summary>
-    public RecordMember? Find(string name) => Members.FirstOrDefault(member => member.Key == name) ?? Members.FirstOrDefault(member => member.Property.Name == name);
+    public RecordMember? Find(string name) =>
+        Members.FirstOrDefault(member => member.Key == name) ?? Members.FirstOrDefault(member => member.Property.Name == name);
 
     /// <summary>The record made by its constructor from the given values, defaults for the rest; other members are set later.</summary>
     public object Create(IReadOnlyDictionary<RecordMember, object?> values)
@@ -57,7 +59,8 @@ internal sealed class RecordShape
         return constructor is null ? Activator.CreateInstance(type)! : constructor.Invoke(BindingFlags.DoNotWrapExceptions, null, arguments, null);
     }
 
-    private static object? Default(Type type) => type.IsValueType && Nullable.GetUnderlyingType(type) is null ? RuntimeHelpers.GetUninitializedObject(type) : null;
+    private static object? Default(Type type) =>
+        type.IsValueType && Nullable.GetUnderlyingType(type) is null ? RuntimeHelpers.GetUninitializedObject(type) : null;
 
     private bool IsCopy(ConstructorInfo candidate) => candidate.GetParameters() is [{ } only] && only.ParameterType == type;
 
@@ -66,19 +69,22 @@ internal sealed class RecordShape
         var levels = new Stack<Type>();
         for (var level = type; level is not null && level != typeof(object); level = level.BaseType)
             levels.Push(level);
-        var seen = new HashSet<string>();
+        var found = new OrderedDictionary<string, PropertyInfo>();
         foreach (var property in levels.SelectMany(level => level.GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)
                      .OrderBy(property => property.MetadataToken)))
         {
-            // The most derived declaration counts: an override keeps the place of the member that it overrides.
-            if (property.GetIndexParameters().Length == 0 && seen.Add(property.Name))
-                yield return type.GetProperty(property.Name, BindingFlags.Public | BindingFlags.Instance) ?? property;
+            // The most derived declaration counts, at the place of the one that it overrides or hides.
+            if (property.GetIndexParameters().Length == 0)
+                found[property.Name] = property;
         }
+
+        return found.Values;
     }
 
     private RecordMember? Member(PropertyInfo property, NullabilityInfoContext nullability)
     {
-        var parameter = parameters.FirstOrDefault(p => string.Equals(p.Name, property.Name, StringComparison.OrdinalIgnoreCase) && p.ParameterType == property.PropertyType);
+        var parameter = parameters.FirstOrDefault(p =>
+            string.Equals(p.Name, property.Name, StringComparison.OrdinalIgnoreCase) && p.ParameterType == property.PropertyType);
         if (parameter is null && property.SetMethod is not { IsPublic: true })
             return null;
         var key = property.GetCustomAttribute<RecipeKeyAttribute>()?.Key ?? KeyNames.Snake(property.Name);

@@ -59,7 +59,8 @@ internal static class ScalarReader
         var inside = value is double or float
             ? Inside(Convert.ToDouble(value, CultureInfo.InvariantCulture), min, max, range)
             : Inside(Convert.ToDecimal(value, CultureInfo.InvariantCulture), min, max, range);
-        return inside ? null : $"{Text(value)} is out of range. It must be {Allowed(min, max, range)}{(value is double.PositiveInfinity or double.NegativeInfinity ? " and finite" : "")}.";
+        var finite = value is double.PositiveInfinity or double.NegativeInfinity ? " and finite" : "";
+        return inside ? null : $"{Text(value)} is out of range. It must be {Allowed(min, max, range)}{finite}.";
     }
 
     /// <summary>The text that <see cref="Read"/> turns into the same value again.</summary>

@@ -55,7 +55,8 @@ internal sealed record ValueShape(Type Type, ValueKind Kind, bool Nullable, Valu
         : type == typeof(double) || type == typeof(float) ? ValueKind.Real
         : type == typeof(bool) ? ValueKind.Truth
         : type.IsEnum ? ValueKind.Choice
-        : type == typeof(object) || type.IsPrimitive || typeof(Delegate).IsAssignableFrom(type) ? throw new NotSupportedException($"{type} cannot be read from a recipe")
+        : type == typeof(object) || type.IsPrimitive || typeof(Delegate).IsAssignableFrom(type)
+            ? throw new NotSupportedException($"{type} cannot be read from a recipe")
         : type.IsAbstract || type.IsInterface ? ValueKind.Variant
         : ValueKind.Record;
 
@@ -72,7 +73,8 @@ internal sealed record ValueShape(Type Type, ValueKind Kind, bool Nullable, Valu
     /// <summary>The pairs gathered into a dictionary that keeps the recipe's order.</summary>
     public object MakeDictionary(IReadOnlyList<(string Key, object? Value)> pairs)
     {
-        var dictionary = (System.Collections.IDictionary)Activator.CreateInstance(typeof(Dictionary<,>).MakeGenericType(typeof(string), Element!.DeclaredType))!;
+        var type = typeof(Dictionary<,>).MakeGenericType(typeof(string), Element!.DeclaredType);
+        var dictionary = (System.Collections.IDictionary)Activator.CreateInstance(type)!;
         foreach (var (key, value) in pairs)
             dictionary.Add(key, value);
         return dictionary;
