@@ -1,0 +1,29 @@
+using LlmRL.Tokenization.HuggingFace;
+
+namespace LlmRL.Tokenization;
+
+/// <summary>
+/// The character tokenizer of verl's digit-completion task, whose <c>tokenizer_config.json</c> is all there is: <c>char_ords</c> lists the
+/// characters, which follow the fixed tokens S (separator), E (end), P (padding) and U (unknown).
+/// </summary>
+internal static class CharacterTokenizer
+{
+    private static readonly string[] Fixed = ["S", "E", "P", "U"];
+
+    /// <summary>Whether a <c>tokenizer_config.json</c> describes such a tokenizer.</summary>
+    public static bool Matches(LocatedJson config) => !config["char_ords"].IsAbsent;
+
+    public static Tokenizer Read(LocatedJson config, TokenizerFiles files)
+    {
+        var tokens = new List<string>(Fixed);
+        foreach (var item in config["char_ords"].Items)
+        {
+            if (!System.Text.Rune.TryCreate(item.Integer, out var rune) || tokens.Contains(rune.ToString()))
+                throw item.Expected("the code point of a character that is not listed yet (S, E, P and U are special tokens)");
+            tokens.Add(rune.ToString());
+        }
+
+        var document = VocabularyTokenizer.Document(tokens, VocabularyKind.Characters, Fixed.Select((text, id) => (id, text)), "U", null);
+        return VocabularyTokenizer.FromDocument(document, new SpecialTokenIds(null, Eos: 1, Pad: 2), files, isGenerated: false);
+    }
+}
