@@ -10,6 +10,7 @@ internal static class Devices
     {
         foreach (var note in Startup.Prepare())
             Console.Error.WriteLine(note);
+        NativeTorch.Threads = Environment.ProcessorCount;
         var hasCuda = name != "cpu" && torch.cuda.is_available();
         return name switch
         {

@@ -21,11 +21,12 @@ internal static class DoctorCommand
     private static void Run()
     {
         var notes = Startup.Prepare();
+        NativeTorch.Threads = Environment.ProcessorCount;
         Line("program", $"LlmRL {typeof(Guard).Assembly.GetName().Version?.ToString(3)}, .NET {Environment.Version}, {RuntimeInformation.OSDescription}");
         Line("libtorch", $"{NativeTorch.Version} at {NativeLibraries("libtorch_cpu") ?? "unknown path"}");
         Line("shim", NativeTorch.LibraryPath ?? "not found");
         Line("device", cuda.is_available() ? $"CUDA, {cuda.device_count()} found" : "CPU (no CUDA device is visible to this libtorch)");
-        Line("cores", $"{Environment.ProcessorCount}, {Startup.CpuLevel}; {NativeTorch.Threads} libtorch threads, OMP_WAIT_POLICY={NativeTorch.GetEnvironment("OMP_WAIT_POLICY") ?? "unset"}");
+        Line("cores", $"{Environment.ProcessorCount}, {Startup.CpuLevel}; {NativeTorch.Threads} libtorch threads");
         Line("BLAS", NativeLibraries("blas") ?? "inside libtorch");
         Line("matrix product", $"{MatrixSpeed():N0} GFLOP/s float32 ({MatrixSize} × {MatrixSize}); memory read {ReadSpeed():N0} GB/s");
         var memory = GC.GetGCMemoryInfo();

@@ -23,7 +23,7 @@ internal static class VerifyCommand
         {
             if (gold is null || answer is null)
                 throw new BadInputException("verify: give --gold and --answer, or --file with JSON Lines.");
-            Console.WriteLine(MathVerifier.VerifyLine(JsonSerializer.Serialize(new { gold, answer }), "command line"));
+            Console.WriteLine(MathVerifier.VerifyLine(JsonSerializer.Serialize(new { gold, answer })));
             return;
         }
 
@@ -31,6 +31,16 @@ internal static class VerifyCommand
             throw new BadInputException($"{file}: no such file.");
         var number = 0;
         foreach (var line in File.ReadLines(file))
-            Console.WriteLine(MathVerifier.VerifyLine(line, $"{file}:{++number}"));
+        {
+            number++;
+            try
+            {
+                Console.WriteLine(MathVerifier.VerifyLine(line));
+            }
+            catch (BadInputException fault)
+            {
+                throw new BadInputException($"{file}:{number}: {fault.Message}", fault);
+            }
+        }
     }
 }

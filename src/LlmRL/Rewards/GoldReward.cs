@@ -1,8 +1,10 @@
 using LlmRL.Data;
+using LlmRL.Recipes.Binding;
 
 namespace LlmRL.Rewards;
 
 /// <summary>The hidden utility of the TL;DR experiment, <see cref="TldrJudge.Utility(string, string)"/>: an upper bound on what a learned reward can teach.</summary>
+[Variant("gold")]
 public sealed record GoldReward : IReward
 {
     /// <inheritdoc/>

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using LlmRL.Data;
+using LlmRL.Recipes.Binding;
 
 namespace LlmRL.Rewards;
 
@@ -8,6 +9,7 @@ namespace LlmRL.Rewards;
 /// − forbidden_penalty · [a forbidden word occurs] − ending_penalty · [the text does not end as wanted] − repetition_penalty · (fraction of word
 /// triples that occurred before).
 /// </summary>
+[Variant("keywords")]
 public sealed record KeywordReward : IReward
 {
     /// <summary>The wanted words, in any case.</summary>

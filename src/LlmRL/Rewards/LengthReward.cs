@@ -1,9 +1,11 @@
 using System.ComponentModel.DataAnnotations;
 using LlmRL.Data;
+using LlmRL.Recipes.Binding;
 
 namespace LlmRL.Rewards;
 
 /// <summary>−|n − target| / target, clipped to [−1, 0], where n counts words (or characters): 0 for a completion of just the wanted length.</summary>
+[Variant("length")]
 public sealed record LengthReward : IReward
 {
     /// <summary>The wanted length.</summary>

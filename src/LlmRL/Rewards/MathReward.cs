@@ -1,9 +1,11 @@
 using System.ComponentModel.DataAnnotations;
 using LlmRL.Data;
+using LlmRL.Recipes.Binding;
 
 namespace LlmRL.Rewards;
 
 /// <summary>1 where the completion's final answer equals the example's gold answer (<see cref="MathVerifier"/>), else 0; plus a bonus for the format.</summary>
+[Variant("math")]
 public sealed record MathReward : IReward
 {
     /// <summary>Whether the answer counts only in <c>\boxed{}</c>, <c>&lt;answer&gt;</c> or after <c>####</c>.</summary>

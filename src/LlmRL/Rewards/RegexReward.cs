@@ -1,9 +1,11 @@
 using System.Text.RegularExpressions;
 using LlmRL.Data;
+using LlmRL.Recipes.Binding;
 
 namespace LlmRL.Rewards;
 
 /// <summary>1 where a completion matches a pattern, else 0: a format reward. Matching is linear in the text's length (no backtracking).</summary>
+[Variant("regex")]
 public sealed record RegexReward : IReward
 {
     private readonly Regex regex = new("", RegexOptions.NonBacktracking);
