@@ -59,6 +59,24 @@ public class RecipeBinderTests
     }
 
     [Fact]
+    public void AliasesOfListsAreCopies()
+    {
+        const string Yaml = "name: a\nstages:\n  - grpo: { name: x, extras: &e [{ length: { target: 1 } }] }\n  - grpo: { name: y, extras: *e }\n";
+        var stages = Bind(Yaml, "stages.y.extras.0.target=2").Stages;
+
+        Assert.Equal([1, 2], stages.Select(stage => ((SampleLength)((SampleGrpo)stage).Extras[0]).Target));
+    }
+
+    [Fact]
+    public void OverridesComeFirstAmongFaultsFoundAtDifferentTimes() => Assert.Equal(
+        [
+            "--set sed=1: sed: unknown key. Did you mean seed?",
+            "r.yaml:1: nam: unknown key. Did you mean name?",
+            "r.yaml:4: steps: duplicate key, first given on line 4. Keep one of the two.",
+        ],
+        Faults("nam: a\n\nstages:\n  - sft: { batch_size: 1, steps: 1, steps: 2 }\n", "sed=1"));
+
+    [Fact]
     public void CultureDoesNotMatter()
     {
         var before = CultureInfo.CurrentCulture;

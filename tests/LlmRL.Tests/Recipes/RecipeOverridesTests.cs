@@ -74,6 +74,12 @@ public class RecipeOverridesTests
     public void FaultsNameTheOverride(string text, string expected) => Assert.Equal(expected, Fault(text));
 
     [Fact]
+    public void AnOverriddenKeyIsBlamedOnTheOverride() => Assert.Equal(
+        "--set stages.0.minibatch_size=7: stages.0.grpo.minibatch_size: 7 does not divide 128 samples. Choose a divisor.",
+        Assert.Throws<BadInputException>(() => RecipeBinder.Parse<SampleRecipe>(
+            "name: a\nstages: [{ grpo: { minibatch_size: 8 } }]\n", "r.yaml", "stages.0.minibatch_size=7")).Message);
+
+    [Fact]
     public void BrokenValuesNameTheOverride() =>
         Assert.StartsWith("--set stages.first.pass_at_k=[1: not valid YAML: ", Fault("stages.first.pass_at_k=[1"));
 
