@@ -3,7 +3,7 @@ using LlmRL.Data;
 
 namespace LlmRL.Rewards;
 
-/// <summary>1 where the completion's final answer equals the example's gold answer (<see cref="MathVerifier"/>), else 0; plus a bonus for the format.</summary>
+/// <summary>1 where the completion's final answer is the gold one (<see cref="MathVerifier"/>), else 0; plus a bonus for the format.</summary>
 public sealed record MathReward : IReward
 {
     /// <summary>Whether the answer counts only in <c>\boxed{}</c>, <c>&lt;answer&gt;</c> or after <c>####</c>.</summary>

@@ -79,7 +79,8 @@ internal static class MathComparer
         return SameSequence([.. a.Items.SelectMany(Leaves)], [.. b.Items.SelectMany(Leaves)]);
     }
 
-    private static bool Assignments(TupleNode list) => list.Items.All(item => item is RelationNode { Operator: "=" } relation && IsName(relation.Left));
+    private static bool Assignments(TupleNode list) =>
+        list.Items.All(item => item is RelationNode { Operator: "=" } relation && IsName(relation.Left));
 
     private static IEnumerable<MathNode> Leaves(MathNode node) => node switch
     {

@@ -5,13 +5,14 @@ internal sealed partial class MathParser
 {
     private static readonly HashSet<string> Functions =
     [
-        "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log", "exp", "sqrt", "abs", "floor", "ceil",
+        "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log", "exp", "sqrt",
+        "abs", "floor", "ceil",
     ];
 
     private static readonly HashSet<string> Units =
     [
-        "cm", "mm", "km", "kg", "mg", "ft", "lb", "lbs", "oz", "mph", "kmh", "hr", "hrs", "min", "sec", "ml", "pct", "usd", "yd", "mi", "gal", "in", "am", "pm",
-        "AM", "PM",
+        "cm", "mm", "km", "kg", "mg", "ft", "lb", "lbs", "oz", "mph", "kmh", "hr", "hrs", "min", "sec", "ml", "pct", "usd", "yd",
+        "mi", "gal", "in", "am", "pm", "AM", "PM",
     ];
 
     // Operators whose subscripts and superscripts are part of them: compared as written.
@@ -90,8 +91,12 @@ internal sealed partial class MathParser
     {
         var start = at;
         Space();
-        if (Ahead("\\frac") && Primary() is OperationNode { Left: NumberNode, Right: NumberNode, Exact: { } part } && Rational.Add(whole.Number, part) is { } sum)
+        if (Ahead("\\frac") && Primary() is OperationNode { Left: NumberNode, Right: NumberNode, Exact: { } part }
+            && Rational.Add(whole.Number, part) is { } sum)
+        {
             return new NumberNode(sum);
+        }
+
         at = start;
         if (at >= text.Length || text[at] != ' ')
             return whole;
@@ -269,9 +274,13 @@ internal sealed partial class MathParser
         return Subscripted("\\" + (name is "varphi" ? "phi" : name is "varepsilon" ? "epsilon" : name));
     }
 
-    private static OperationNode Binomial(MathNode n, MathNode k) => new(
-        '/', new FunctionNode("factorial", n),
-        new OperationNode('*', new FunctionNode("factorial", k), new FunctionNode("factorial", new OperationNode('+', n, new OperationNode('*', new NumberNode(-1), k)))));
+    // n! / (k! (n − k)!)
+    private static OperationNode Binomial(MathNode n, MathNode k)
+    {
+        var rest = new OperationNode('+', n, new OperationNode('*', new NumberNode(-1), k));
+        var below = new OperationNode('*', new FunctionNode("factorial", k), new FunctionNode("factorial", rest));
+        return new OperationNode('/', new FunctionNode("factorial", n), below);
+    }
 
     private MathNode? Until(string close, string function) =>
         Sum() is { } inside && (Eat(close) || (function == "abs" && Eat("\\vert"))) ? new FunctionNode(function, inside) : null;
