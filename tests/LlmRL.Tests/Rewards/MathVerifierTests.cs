@@ -112,6 +112,13 @@ public sealed class MathVerifierTests(ITestOutputHelper output)
     [InlineData("50\\%", "50")]
     [InlineData("90^\\circ", "90 degrees")]
     [InlineData("(C)", "I think it is C")]
+    [InlineData("0.1\\overline{6}", "1/6")]
+    [InlineData("(2,-1)", "\\begin{pmatrix}2\\\\-1\\end{pmatrix}")]
+    [InlineData("2x + 3y = 6", "6 = 2x+3y")]
+    [InlineData("(-\\infty,-1]\\cup[3,\\infty)", "x \\le -1 \\text{ or } x \\ge 3")]
+    [InlineData("\\sum_{i=1}^{n} i", "\\sum_{i=1}^n i")]
+    [InlineData("\\frac{x}{7}+\\frac{2}{7}", "\\frac{x+2}{7}")]
+    [InlineData("52_8", "52_{8}")]
     public void Equal_answers_are_recognised(string gold, string answer) => Assert.True(MathVerifier.Verify(gold, answer));
 
     [Theory]

@@ -60,9 +60,25 @@ internal sealed partial class MathParser
         if (at < text.Length && text[at] == '_')
             return Subscripted(digits.ToString());
         var node = new NumberNode(number, point < 0 ? 0 : digits.Length - point - 1);
+        if (Ahead("\\overline{"))
+            return Repeating(node);
         if (Scientific(number) is { } scaled)
             return new NumberNode(scaled, node.Decimals);
         return point < 0 ? Mixed(node) : node;
+    }
+
+    // 0.1\overline{6} = 0.1 + 6 / (10 · 9)
+    private NumberNode? Repeating(NumberNode node)
+    {
+        at += "\\overline{".Length;
+        var start = at;
+        if (Digits() is not { } period || !Eat("}") || Rational.Power(10, -node.Decimals) is not { } scale)
+            return null;
+        var nines = Rational.Power(10, at - 1 - start) is { } power ? Rational.Add(power, -1) : null;
+        return nines is { } below && Rational.Divide(period, below) is { } part && Rational.Multiply(part, scale) is { } rest
+            && Rational.Add(node.Number, rest) is { } sum
+            ? new NumberNode(sum)
+            : null;
     }
 
     // 1.5e3, but not 2e (twice Euler's number) nor 2ex
@@ -192,7 +208,7 @@ internal sealed partial class MathParser
             var start = at;
             if (Skip() is false)
                 return null;
-            name += "_" + Normalized(start, at).Trim('{', '}');
+            name += "_" + Normalized(start, at);
         }
 
         return new SymbolNode(name);

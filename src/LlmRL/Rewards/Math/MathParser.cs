@@ -90,7 +90,7 @@ internal sealed partial class MathParser
         if (operators.Any(sign => sign != operators[0]) || (operators.Count > 1 && operators[0] != "="))
             return null;
         // 5 + 6 = 11 is a calculation with its result.
-        return operators[0] == "=" && !nodes[0].Symbols.Any() && nodes[0] is not TupleNode
+        return operators[0] == "=" && !nodes[0].Symbols.Concat(nodes[^1].Symbols).Any() && nodes[0] is not TupleNode
             ? nodes[^1]
             : new RelationNode(nodes[0], operators[0], nodes[^1]);
     }
@@ -363,5 +363,6 @@ internal sealed partial class MathParser
         return text[(at + 1)..end];
     }
 
-    private string Normalized(int start, int end) => text[start..end].Replace(" ", "", StringComparison.Ordinal);
+    private string Normalized(int start, int end) =>
+        text[start..end].Replace(" ", "", StringComparison.Ordinal).Replace("{", "", StringComparison.Ordinal).Replace("}", "", StringComparison.Ordinal);
 }
