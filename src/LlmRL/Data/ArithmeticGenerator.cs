@@ -84,9 +84,10 @@ public sealed class ArithmeticGenerator : IExampleSource
     private Problem Draw(int draw)
     {
         var random = new RandomStream(CounterRandom.Key((ulong)settings.DataSeed, Stream, (ulong)split, (ulong)draw));
+        // Drawn once: long problems leave the limits more often and would otherwise be rarer.
+        var count = random.Next(settings.MinSteps, settings.MaxSteps + 1);
         for (var attempt = 0; attempt < MaxAttempts; attempt++)
         {
-            var count = random.Next(settings.MinSteps, settings.MaxSteps + 1);
             var operators = new List<char>(count);
             for (var i = 0; i < count; i++)
                 operators.Add(settings.Operators[random.Next(0, settings.Operators.Length)]);
