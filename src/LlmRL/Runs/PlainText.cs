@@ -63,8 +63,9 @@ internal static class PlainText
 
     private static IEnumerable<string> Aligned(EvaluationTable table)
     {
-        var withChange = table.Policies.Count > 1;
-        var lines = new List<string[]> { (string[])["", .. table.Policies, .. withChange ? ["change"] : Array.Empty<string>()] };
+        var withChange = table.After.Length > 0;
+        string[] header = withChange ? ["", .. table.Policies, $"{table.After} - {table.Before}"] : ["", .. table.Policies];
+        var lines = new List<string[]> { header };
         foreach (var row in table.Rows)
         {
             var cells = table.Policies.Select(policy => row.Cells.TryGetValue(policy, out var cell) ? Shown.Measured(cell.Value, cell.Error) : "");

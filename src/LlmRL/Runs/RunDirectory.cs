@@ -70,7 +70,7 @@ public sealed class RunDirectory
     {
         var directory = new RunDirectory(path);
         if (!directory.HoldsRun)
-            throw new BadInputException($"{path} holds no run: it has neither {Path.GetFileName(directory.MetricsPath)} nor {Path.GetFileName(directory.SummaryPath)}.");
+            throw new BadInputException($"{path} holds no run: it has neither metrics.jsonl nor summary.json. Name the folder given to --out.");
         return directory;
     }
 
@@ -144,5 +144,5 @@ public sealed class RunDirectory
     private static string Checked(string stage) =>
         stage.Length > 0 && stage[0] != '.' && stage.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.')
             ? stage
-            : throw new BadInputException($"The stage name \"{stage}\" cannot be a folder's name. Use letters, digits, '_', '-' and '.', not first a '.'.");
+            : throw new BadInputException($"The stage name \"{stage}\" cannot be a folder's name. Use letters, digits, '_' and '-'.");
 }
