@@ -54,7 +54,8 @@ internal static class PlainText
 
         yield return "";
         if (File.Exists(directory.ReportPath)) yield return $"Report  {directory.ReportPath}  (open it in a browser)";
-        if (directory.FinalStages is { Count: > 0 } models)
+        var models = summary.Stages.Select(stage => stage.Name).Where(directory.FinalStages.Contains).ToList();
+        if (models.Count > 0)
         {
             yield return $"Models  {string.Join(", ", models.Select(directory.Final))}  (Hugging Face layout)";
             yield return $"Try it  llmrl generate --model {directory.Final(models[^1])} --prompt \"...\"";

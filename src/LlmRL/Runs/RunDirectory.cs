@@ -41,7 +41,7 @@ public sealed class RunDirectory
     /// <summary>The report, see <c>Report</c>.</summary>
     public string ReportPath => Path.Combine(Root, "report.html");
 
-    /// <summary>The stages with a finished model, oldest first.</summary>
+    /// <summary>The stages with a finished model, oldest first; folders named <c>.…</c> or <c>….tmp</c> are still being written.</summary>
     public IReadOnlyList<string> FinalStages => Subfolders(Path.Combine(Root, "final"));
 
     /// <summary>Opens a run's folder, and creates it where it is absent.</summary>
@@ -135,7 +135,7 @@ public sealed class RunDirectory
         :
         [
             .. new DirectoryInfo(folder).GetDirectories()
-                .Where(child => !child.Name.StartsWith('.'))
+                .Where(child => !child.Name.StartsWith('.') && !child.Name.EndsWith(".tmp", StringComparison.Ordinal))
                 .OrderBy(child => child.LastWriteTimeUtc).ThenBy(child => child.Name, StringComparer.Ordinal)
                 .Select(child => child.Name),
         ];
