@@ -173,19 +173,20 @@ internal static class UnicodeNormalizer
             IsComposed = isComposed;
             IsCompatibility = isCompatibility;
             var data = Data.Value;
+            foreach (var point in data.Classes.Keys.Concat(isComposed ? data.Composites.Keys.Select(pair => pair.Item2) : []))
+                _points[point] = true;
             var points = new List<int>();
             foreach (var point in isCompatibility ? data.Canonical.Keys.Concat(data.Compatibility.Keys) : data.Canonical.Keys)
             {
                 points.Clear();
                 Decompose(point, isCompatibility, points);
                 Order(CollectionsMarshal.AsSpan(points));
+                var joinsBackwards = _points[points[0]];
                 if (isComposed)
                     Compose(points);
-                _points[point] = points is not [var only] || only != point;
+                _points[point] |= joinsBackwards || points is not [var only] || only != point;
             }
 
-            foreach (var point in data.Classes.Keys.Concat(isComposed ? data.Composites.Keys.Select(pair => pair.Item2) : []))
-                _points[point] = true;
             for (var i = 0; isComposed && i < VCount; i++)
                 _points[VBase + i] = true;
             for (var i = 1; isComposed && i < TCount; i++)
