@@ -40,7 +40,8 @@ public static class TokenizerLoader
         }
 
         if (!Directory.Exists(spec))
-            throw new BadInputException($"tokenizer '{spec}': no such file or folder; give bytes, a folder in Hugging Face layout, or a tokenizer's file");
+            throw new BadInputException($"tokenizer '{spec}': no such file or folder; "
+                + "give bytes, a folder in Hugging Face layout, or a tokenizer's file");
         var home = spec;
         var found = Find(home);
         if (found is null && LooksLikeModel(spec) && Path.GetDirectoryName(Path.GetFullPath(spec).TrimEnd(Path.DirectorySeparatorChar)) is { } parent)

@@ -15,8 +15,14 @@ internal static class UnicodeNormalizer
 
     private static readonly Lazy<Tables> Data = new(() => new Tables());
 
+    // NFC, NFD, NFKC, NFKD.
     private static readonly Lazy<AffectedSet>[] Affected =
-        [.. new[] { (true, false), (false, false), (true, true), (false, true) }.Select(f => new Lazy<AffectedSet>(() => new AffectedSet(f.Item1, f.Item2)))];
+    [
+        new(() => new AffectedSet(isComposed: true, isCompatibility: false)),
+        new(() => new AffectedSet(isComposed: false, isCompatibility: false)),
+        new(() => new AffectedSet(isComposed: true, isCompatibility: true)),
+        new(() => new AffectedSet(isComposed: false, isCompatibility: true)),
+    ];
 
     /// <summary>Normalises to NFC, NFD, NFKC or NFKD.</summary>
     public static string Normalize(string text, NormalizationForm form)
