@@ -15,8 +15,14 @@ internal static class UnicodeNormalizer
 
     private static readonly Lazy<Tables> Data = new(() => new Tables());
 
+    // NFC, NFD, NFKC, NFKD.
     private static readonly Lazy<AffectedSet>[] Affected =
-        [.. new[] { (true, false), (false, false), (true, true), (false, true) }.Select(f => new Lazy<AffectedSet>(() => new AffectedSet(f.Item1, f.Item2)))];
+    [
+        new(() => new AffectedSet(isComposed: true, isCompatibility: false)),
+        new(() => new AffectedSet(isComposed: false, isCompatibility: false)),
+        new(() => new AffectedSet(isComposed: true, isCompatibility: true)),
+        new(() => new AffectedSet(isComposed: false, isCompatibility: true)),
+    ];
 
     /// <summary>Normalises to NFC, NFD, NFKC or NFKD.</summary>
     public static string Normalize(string text, NormalizationForm form)
@@ -173,19 +179,20 @@ internal static class UnicodeNormalizer
             IsComposed = isComposed;
             IsCompatibility = isCompatibility;
             var data = Data.Value;
+            foreach (var point in data.Classes.Keys.Concat(isComposed ? data.Composites.Keys.Select(pair => pair.Item2) : []))
+                _points[point] = true;
             var points = new List<int>();
             foreach (var point in isCompatibility ? data.Canonical.Keys.Concat(data.Compatibility.Keys) : data.Canonical.Keys)
             {
                 points.Clear();
                 Decompose(point, isCompatibility, points);
                 Order(CollectionsMarshal.AsSpan(points));
+                var joinsBackwards = _points[points[0]];
                 if (isComposed)
                     Compose(points);
-                _points[point] = points is not [var only] || only != point;
+                _points[point] |= joinsBackwards || points is not [var only] || only != point;
             }
 
-            foreach (var point in data.Classes.Keys.Concat(isComposed ? data.Composites.Keys.Select(pair => pair.Item2) : []))
-                _points[point] = true;
             for (var i = 0; isComposed && i < VCount; i++)
                 _points[VBase + i] = true;
             for (var i = 1; isComposed && i < TCount; i++)
