@@ -84,7 +84,8 @@ public static class ModelConfigFile
         var heads = keys.Int("num_attention_heads");
         var hidden = keys.Int("hidden_size");
         keys.OneOf("hidden_act", "silu", ["silu", "swish"]);
-        if (keys.Text("rope_type", "default") is not ("default" or "") and var rope)
+        // Older configs spell the key "type".
+        if (keys.Text("rope_type", keys.Text("type", "default")) is not ("default" or "") and var rope)
             throw new BadInputException($"{keys.Path}: rope scaling '{rope}' is not supported yet; only plain rotary positions are.");
         return new ModelConfig
         {

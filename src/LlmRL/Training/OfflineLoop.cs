@@ -61,7 +61,7 @@ public static class OfflineLoop
         return batch.Count > 0 ? batch : throw new BadInputException($"stage {stage.Name}: every row of step {step + 1} has more than {limit} tokens; raise max_length or max_position_embeddings, or shorten the data.");
     }
 
-    private static BatchMetrics Accumulate(OfflineStage stage, Transformer model, IReadOnlyList<EncodedExample> batch, bool train)
+    internal static BatchMetrics Accumulate(OfflineStage stage, Transformer model, IReadOnlyList<EncodedExample> batch, bool train)
     {
         var metrics = new BatchMetrics();
         var share = new BatchShare(batch.Count, batch.Sum(example => (long)example.TargetCount));

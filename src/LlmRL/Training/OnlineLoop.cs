@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LlmRL.Algorithms;
+using LlmRL.Models;
 using LlmRL.Rollouts;
 using LlmRL.Runs;
 using static TorchSharp.torch;
@@ -60,22 +61,22 @@ public static class OnlineLoop
             {
                 var share = new BatchShare(minibatch.Length, minibatch.Where(trajectory => trajectory.Counts).Sum(trajectory => (long)trajectory.Length));
                 foreach (var micro in MicroBatches.Split(minibatch, trajectory => trajectory.Prompt.Length + trajectory.Length, stage.MicroBatchTokens))
-                    Accumulate(stage, models, micro, share, metrics, firstEpoch: epoch == 0);
+                    Accumulate(stage, models.Policy, models.Value, micro, share, metrics, firstEpoch: epoch == 0);
                 metrics.Add("grad_norm", context.Guard(step, metrics, () => models.Step(learningRate)), 1);
             }
         }
     }
 
     /// <summary>One micro-batch forward and backward: gradients add up in the models' buffers.</summary>
-    private static void Accumulate(OnlineStage stage, OnlineModels models, List<Trajectory> micro, BatchShare share, BatchMetrics metrics, bool firstEpoch)
+    internal static void Accumulate(OnlineStage stage, Transformer policy, Transformer? value, IReadOnlyList<Trajectory> micro, BatchShare share, BatchMetrics metrics, bool firstEpoch)
     {
         using var scope = NewDisposeScope();
-        using var batch = new PolicyBatch(micro, models.Policy.Device, share) { Metrics = metrics };
-        using var forward = batch.Forward(models.Policy, stage.Temperature);
-        if (models.Value is not null)
-            batch.ForwardValues(models.Value);
+        using var batch = new PolicyBatch(micro, policy.Device, share) { Metrics = metrics };
+        using var forward = batch.Forward(policy, stage.Temperature);
+        if (value is not null)
+            batch.ForwardValues(value);
         var loss = stage.Loss(batch);
-        var entropy = batch.Mask.Sum(batch.Entropies!) / share.Tokens;
+        var entropy = batch.Mask.Sum(batch.Entropies!) / Math.Max(1, share.Tokens);
         if (stage.EntropyCoef > 0)
             loss = loss - stage.EntropyCoef * entropy;
         loss.backward();

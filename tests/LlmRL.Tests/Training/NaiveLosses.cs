@@ -1,0 +1,83 @@
+using LlmRL.Algorithms;
+using LlmRL.Models;
+using LlmRL.Rollouts;
+using static TorchSharp.torch;
+
+namespace LlmRL.Tests.Training;
+
+/// <summary>
+/// The losses a second time, sequence by sequence from the whole logits with plain autograd: no packing, no padding, no mask, no chunks. Each reads
+/// like the formula in its paper.
+/// </summary>
+internal static class NaiveLosses
+{
+    /// <summary>Loss of a whole minibatch with the entropy bonus, a scalar with gradient.</summary>
+    public static Tensor Minibatch(OnlineStage stage, Transformer policy, Transformer? value, IReadOnlyList<Trajectory> minibatch)
+    {
+        double tokens = minibatch.Sum(trajectory => trajectory.Length);
+        var total = zeros(1);
+        foreach (var trajectory in minibatch)
+        {
+            var (logProbs, entropies) = Forward(policy, trajectory, stage.Temperature);
+            total = total + Policy(stage, trajectory, logProbs, minibatch.Count, tokens) - stage.EntropyCoef * entropies.sum() / tokens;
+            if (value is not null)
+                total = total + Value(stage, value, trajectory) / tokens;
+        }
+
+        return total.sum();
+    }
+
+    private static (Tensor LogProbs, Tensor Entropies) Forward(Transformer policy, Trajectory trajectory, double temperature)
+    {
+        using var batch = new TokenBatch([trajectory.AllTokens()]);
+        var logits = policy.Logits(policy.Hidden(batch)).narrow(0, trajectory.Prompt.Length - 1, trajectory.Length) / temperature;
+        var all = logits - logits.logsumexp(-1, true);
+        var chosen = tensor(trajectory.Completion.Tokens.Select(id => (long)id).ToArray()).unsqueeze(1);
+        return (all.gather(1, chosen).squeeze(1), -(all.exp() * all).sum(-1L));
+    }
+
+    private static Tensor Policy(OnlineStage stage, Trajectory trajectory, Tensor logProbs, int sequences, double tokens)
+    {
+        var advantages = tensor(trajectory.Advantages);
+        var old = tensor(trajectory.LogProbs);
+        switch (stage)
+        {
+            case Reinforce:
+                return -(logProbs * advantages).sum() / sequences;
+            case Rloo rloo:
+                // One action per completion: its ratio is that of the whole sequence, its advantage the first token's.
+                return Clipped((logProbs.sum() - old.sum()).exp(), advantages[0], rloo.Epsilon, rloo.EpsilonHigh ?? rloo.Epsilon) / sequences;
+            case Ppo ppo:
+                return Clipped((logProbs - old).exp(), advantages, ppo.Cliprange, ppo.Cliprange).sum() / tokens;
+            case Grpo grpo:
+                var logRatio = logProbs - old;
+                if (grpo.ImportanceSamplingLevel == ImportanceSamplingLevel.Sequence)
+                    logRatio = logRatio.mean().expand(logRatio.shape);
+                var losses = Clipped(logRatio.exp(), advantages, grpo.Epsilon, grpo.EpsilonHigh ?? grpo.Epsilon);
+                var reference = tensor(trajectory.ReferenceLogProbs);
+                losses = losses + grpo.Beta * ((reference - logProbs).exp() - (reference - logProbs) - 1.0);
+                return grpo.LossType switch
+                {
+                    GrpoLossType.Grpo => losses.mean() / sequences,
+                    GrpoLossType.DrGrpo => losses.sum() / (sequences * grpo.MaxCompletionLength),
+                    _ => losses.sum() / tokens,
+                };
+            default:
+                throw new ArgumentException(stage.GetType().Name);
+        }
+    }
+
+    private static Tensor Clipped(Tensor ratio, Tensor advantages, double low, double high) =>
+        -minimum(ratio * advantages, ratio.clamp(1 - low, 1 + high) * advantages);
+
+    private static Tensor Value(OnlineStage stage, Transformer value, Trajectory trajectory)
+    {
+        using var batch = new TokenBatch([trajectory.AllTokens()]);
+        var values = value.Scores(value.Hidden(batch)).narrow(0, trajectory.Prompt.Length - 1, trajectory.Length);
+        var (old, returns) = (tensor(trajectory.Values), tensor(trajectory.Returns));
+        if (stage is not Ppo ppo)
+            return ((Reinforce)stage).VfCoef * 0.5 * (values - returns).square().sum();
+        var clipped = old + (values - old).clamp(-ppo.CliprangeValue, ppo.CliprangeValue);
+        return ppo.VfCoef * 0.5 * maximum((values - returns).square(), (clipped - returns).square()).sum();
+    }
+}
