@@ -53,7 +53,7 @@ public sealed class DisposeScope : IDisposable
     /// <summary>Hands objects to another scope.</summary>
     public void MoveToOther(DisposeScope? scope, IEnumerable<IDisposable> disposables)
     {
-        foreach (IDisposable disposable in disposables) MoveToOther(scope, disposable);
+        foreach (IDisposable disposable in disposables) MoveToOther<IDisposable>(scope, disposable);
     }
 
     /// <summary>Takes an object out of all scopes: the caller disposes it.</summary>

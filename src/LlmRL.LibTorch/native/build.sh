@@ -9,7 +9,7 @@ root=${2:-}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "$out"
 
-flags=(-O2 -std=c++17 -fPIC -fvisibility=hidden -Wall -Wno-unknown-pragmas)
+flags=(-O2 -fPIC -fvisibility=hidden -Wall -Wno-unknown-pragmas)
 links=(-Wl,--no-as-needed -ltorch -ltorch_cpu -lc10)
 if [[ -z $root ]]; then
   header=
@@ -17,20 +17,29 @@ if [[ -z $root ]]; then
     if [[ -f $folder/ATen/ATen.h ]]; then header=$folder; break; fi
   done
   [[ -n $header ]] || { echo "no libtorch headers under /usr/include: install libtorch-dev, or name a libtorch: build.sh OUTDIR LIBTORCH" >&2; exit 1; }
-  flags+=("-I$header" "-I$header/torch/csrc/api/include")
-  version_file=$header/torch/csrc/api/include/torch/version.h
-  [[ -f $version_file ]] || version_file=$header/torch/version.h
+  # A standard folder must not be named again: that would reorder the C++ headers.
+  if [[ $header != /usr/include ]]; then flags+=(-isystem "$header"); fi
+  flags+=(-isystem "$header/torch/csrc/api/include")
+  include=$header
 else
   [[ -f $root/include/ATen/ATen.h ]] || { echo "$root/include/ATen/ATen.h is missing: LIBTORCH must name a libtorch folder" >&2; exit 1; }
   root=$(cd "$root" && pwd)
-  flags+=("-I$root/include" "-I$root/include/torch/csrc/api/include")
+  flags+=(-isystem "$root/include" -isystem "$root/include/torch/csrc/api/include")
   links=("-L$root/lib" "-Wl,-rpath,$root/lib" "${links[@]}")
   # Old pip builds use the C++ ABI from before GCC 5; the symbols tell.
-  if nm -D --defined-only "$root/lib/libc10.so" | grep -q __cxx11; then flags+=(-D_GLIBCXX_USE_CXX11_ABI=1); else flags+=(-D_GLIBCXX_USE_CXX11_ABI=0); fi
+  abi=0
+  if (($(nm -D --defined-only "$root/lib/libc10.so" | grep -c __cxx11) > 0)); then abi=1; fi
+  flags+=("-D_GLIBCXX_USE_CXX11_ABI=$abi")
   if [[ -f $root/lib/libtorch_cuda.so ]]; then links+=(-ltorch_cuda -lc10_cuda); fi
-  version_file=$root/include/torch/csrc/api/include/torch/version.h
-  [[ -f $version_file ]] || version_file=$root/include/torch/version.h
+  include=$root/include
 fi
+
+# The version has moved between headers.
+number() { { grep -hs "^#define TORCH_VERSION_$1 " "$include"/torch/{headeronly,csrc/api/include/torch,.}/version.h || true; } | awk 'NR == 1 {print $3}'; }
+major=$(number MAJOR) minor=$(number MINOR)
+[[ -n $major ]] || { echo "no libtorch version under $include/torch: is the installation complete?" >&2; exit 1; }
+# The newest headers use C++20, the oldest compile as C++17 only.
+if ((major > 2 || (major == 2 && minor >= 9))); then flags+=(-std=c++20); else flags+=(-std=c++17); fi
 
 objects=()
 work=$(mktemp -d)
@@ -47,5 +56,4 @@ for pid in "${pids[@]}"; do wait "$pid"; done
 # Renamed into place so that a running program never maps a half-written file.
 mv "$work/libllmrl_torch.so" "$out/.libllmrl_torch.so.new"
 mv "$out/.libllmrl_torch.so.new" "$out/libllmrl_torch.so"
-part() { sed -n "s/^#define TORCH_VERSION_$1 //p" "$version_file"; }
-echo "built $out/libllmrl_torch.so against libtorch $(part MAJOR).$(part MINOR).$(part PATCH) (${root:-system})"
+echo "built $out/libllmrl_torch.so against libtorch $major.$minor.$(number PATCH) (${root:-system})"

@@ -21,7 +21,7 @@ struct Operator {
   c10::OperatorHandle handle;
   std::vector<Kind> kinds;
   std::vector<bool> optional;
-  std::vector<c10::optional<c10::IValue>> defaults;
+  std::vector<Optional<c10::IValue>> defaults;
 };
 
 Kind kind_of(c10::TypePtr type) {
@@ -53,10 +53,10 @@ Kind kind_of(c10::TypePtr type) {
 c10::IValue tensor_list(const Value& value, bool optional) {
   void** items = static_cast<void**>(value.p);
   if (optional) {
-    c10::List<c10::optional<at::Tensor>> list;
+    c10::List<Optional<at::Tensor>> list;
     list.reserve(value.length);
     for (int32_t i = 0; i < value.length; ++i) {
-      list.push_back(items[i] == nullptr ? c10::optional<at::Tensor>() : c10::optional<at::Tensor>(borrow(items[i])));
+      list.push_back(items[i] == nullptr ? Optional<at::Tensor>() : Optional<at::Tensor>(borrow(items[i])));
     }
     return list;
   }

@@ -3,14 +3,25 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/version.h>
 
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <string>
 
 #define LLMRL_API extern "C" __attribute__((visibility("default")))
 
 namespace llmrl {
+
+// libtorch had an optional of its own, which became std's and then went away.
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 5)
+template <typename T>
+using Optional = std::optional<T>;
+#else
+template <typename T>
+using Optional = c10::optional<T>;
+#endif
 
 // The numbers are mirrored by LlmRL.Native.ValueTag.
 enum class Tag : int32_t {

@@ -16,7 +16,7 @@ public sealed class ArithmeticGenerator : IExampleSource
 {
     // A problem space in which fewer draws than one in 200,000 fit the limits is of no use.
     private const int MaxAttempts = 200_000;
-    private static readonly ulong Stream = CounterRandom.Hash("arithmetic");
+    private static readonly ulong Stream = CounterRandom.Hash("arithmetic"), Slips = CounterRandom.Hash("arithmetic slips");
 
     private readonly ArithmeticSettings settings;
     private readonly DataSplit split;
@@ -57,11 +57,12 @@ public sealed class ArithmeticGenerator : IExampleSource
         {
             ArgumentOutOfRangeException.ThrowIfNegative(index);
             ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
-            var problem = Draw(distinct is null ? index : distinct[index]);
+            var draw = distinct is null ? index : distinct[index];
+            var problem = Draw(draw);
             return new Example
             {
                 Prompt = $"Q: {problem.Expression}\nA:",
-                Completion = Demonstration(problem),
+                Completion = Demonstration(DemonstratedSteps(problem, draw)),
                 Answer = problem.Steps[^1].Result.ToString(CultureInfo.InvariantCulture),
                 Difficulty = problem.Steps.Count,
                 Source = $"arithmetic/{split.Name()}/{index}",
@@ -69,24 +70,43 @@ public sealed class ArithmeticGenerator : IExampleSource
         }
     }
 
-    private string Demonstration(Problem problem)
+    private string Demonstration(List<Step> steps)
     {
         var text = new StringBuilder(" ");
         if (settings.Working)
         {
-            foreach (var step in problem.Steps)
+            foreach (var step in steps)
                 text.Append(CultureInfo.InvariantCulture, $"{step.Left}{step.Operator}{step.Right}={step.Result}\n");
         }
 
-        return text.Append(CultureInfo.InvariantCulture, $"#### {problem.Steps[^1].Result}").ToString();
+        return text.Append(CultureInfo.InvariantCulture, $"#### {steps[^1].Result}").ToString();
+    }
+
+    /// <summary>The steps as the demonstrator writes them: each result is off with probability <see cref="ArithmeticSettings.SlipRate"/>, and the error carries on.</summary>
+    private List<Step> DemonstratedSteps(Problem problem, int draw)
+    {
+        if (settings.SlipRate == 0)
+            return problem.Steps;
+        var random = new RandomStream(CounterRandom.Key((ulong)settings.DataSeed, Slips, (ulong)split, (ulong)draw));
+        // A slip can lead out of the limits later on; the demonstrator then got it right.
+        return Reduce([.. problem.Operands], [.. problem.Operators], result => random.NextBool(settings.SlipRate) ? Slip(result, random) : result) ?? problem.Steps;
+    }
+
+    /// <summary>A result that is wrong by one in one digit, as people err.</summary>
+    private int Slip(int result, RandomStream random)
+    {
+        var unit = result >= 10 && random.NextBool() ? 10 : 1;
+        var slipped = random.NextBool() ? result + unit : result - unit;
+        return slipped < 0 || slipped > settings.MaxValue ? result + (slipped < 0 ? unit : -unit) : slipped;
     }
 
     private Problem Draw(int draw)
     {
         var random = new RandomStream(CounterRandom.Key((ulong)settings.DataSeed, Stream, (ulong)split, (ulong)draw));
+        // Drawn once: long problems leave the limits more often and would otherwise be rarer.
+        var count = random.Next(settings.MinSteps, settings.MaxSteps + 1);
         for (var attempt = 0; attempt < MaxAttempts; attempt++)
         {
-            var count = random.Next(settings.MinSteps, settings.MaxSteps + 1);
             var operators = new List<char>(count);
             for (var i = 0; i < count; i++)
                 operators.Add(settings.Operators[random.Next(0, settings.Operators.Length)]);
@@ -98,8 +118,8 @@ public sealed class ArithmeticGenerator : IExampleSource
             }
 
             var expression = Expression(operands, operators);
-            if (SplitOf(expression) == split && Reduce(operands, operators) is { } steps)
-                return new Problem(expression, steps);
+            if (SplitOf(expression) == split && Reduce([.. operands], [.. operators], result => result) is { } steps)
+                return new Problem(expression, steps, operands, operators);
         }
 
         throw new BadInputException(
@@ -127,7 +147,7 @@ public sealed class ArithmeticGenerator : IExampleSource
         return text.ToString();
     }
 
-    private List<Step>? Reduce(List<int> operands, List<char> operators)
+    private List<Step>? Reduce(List<int> operands, List<char> operators, Func<int, int> written)
     {
         var steps = new List<Step>(operators.Count);
         while (operators.Count > 0)
@@ -141,8 +161,9 @@ public sealed class ArithmeticGenerator : IExampleSource
             };
             if (result < 0 || result > settings.MaxValue)
                 return null;
-            steps.Add(new Step(operands[at], operators[at], operands[at + 1], (int)result));
-            operands[at] = (int)result;
+            var shown = written((int)result);
+            steps.Add(new Step(operands[at], operators[at], operands[at + 1], shown));
+            operands[at] = shown;
             operands.RemoveAt(at + 1);
             operators.RemoveAt(at);
         }
@@ -152,5 +173,5 @@ public sealed class ArithmeticGenerator : IExampleSource
 
     private readonly record struct Step(int Left, char Operator, int Right, int Result);
 
-    private sealed record Problem(string Expression, List<Step> Steps);
+    private sealed record Problem(string Expression, List<Step> Steps, List<int> Operands, List<char> Operators);
 }

@@ -31,6 +31,13 @@ public sealed record ArithmeticSettings
     /// <summary>Whether the demonstration writes one line a step before the answer.</summary>
     public bool Working { get; init; } = true;
 
+    /// <summary>
+    /// Probability that a line of a demonstration has a wrong result (by one in one digit); later lines go on from it. Answers stay right. A policy that imitates
+    /// such demonstrators slips as they do; a verifier's reward can teach it not to.
+    /// </summary>
+    [Range(0.0, 1.0)]
+    public double SlipRate { get; init; }
+
     /// <summary>Seed of the data; the run's own seed does not change the problems.</summary>
     [Range(0, int.MaxValue)]
     public int DataSeed { get; init; }

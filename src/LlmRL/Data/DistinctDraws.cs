@@ -23,7 +23,7 @@ internal static class DistinctDraws
             }
             else if (++misses == PatienceInDraws)
             {
-                throw new BadInputException($"{what}: {count} distinct problems were asked for, but these settings have only about {seen.Count}. {remedy}");
+                throw new BadInputException($"{what}: count is {count}, but these settings have only about {seen.Count} distinct problems. {remedy}");
             }
         }
 

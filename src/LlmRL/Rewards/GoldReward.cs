@@ -3,7 +3,7 @@ using LlmRL.Recipes.Binding;
 
 namespace LlmRL.Rewards;
 
-/// <summary>The hidden utility of the TL;DR experiment, <see cref="TldrJudge.Utility(string, string)"/>: an upper bound on what a learned reward can teach.</summary>
+/// <summary>The hidden utility of the TL;DR experiment, <see cref="TldrJudge.Utility(string, string)"/>: what a learned reward estimates.</summary>
 [Variant("gold")]
 public sealed record GoldReward : IReward
 {

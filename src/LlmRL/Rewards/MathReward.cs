@@ -4,7 +4,7 @@ using LlmRL.Recipes.Binding;
 
 namespace LlmRL.Rewards;
 
-/// <summary>1 where the completion's final answer equals the example's gold answer (<see cref="MathVerifier"/>), else 0; plus a bonus for the format.</summary>
+/// <summary>1 where the completion's final answer is the gold one (<see cref="MathVerifier"/>), else 0; plus a bonus for the format.</summary>
 [Variant("math")]
 public sealed record MathReward : IReward
 {

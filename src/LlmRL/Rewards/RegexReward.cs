@@ -11,8 +11,8 @@ public sealed record RegexReward : IReward
     private readonly Regex regex = new("", RegexOptions.NonBacktracking);
 
     /// <summary>
-    /// A .NET regular expression without look-around or back-references, found anywhere unless anchored: <c>^&lt;think&gt;[\s\S]*&lt;/think&gt;\s*\S</c>. The
-    /// caret and dollar sign mean the whole text's ends.
+    /// A .NET regular expression without look-around or back-references, found anywhere unless anchored:
+    /// <c>^&lt;think&gt;[\s\S]*&lt;/think&gt;\s*\S</c>. The caret and dollar sign mean the whole text's ends.
     /// </summary>
     public required string Pattern
     {
@@ -25,7 +25,8 @@ public sealed record RegexReward : IReward
             }
             catch (Exception error) when (error is ArgumentException or NotSupportedException)
             {
-                throw new BadInputException($"regex: pattern '{value}' is no regular expression without look-around and back-references: {error.Message}", error);
+                throw new BadInputException(
+                    $"regex: pattern '{value}' is no regular expression without look-around and back-references: {error.Message}", error);
             }
 
             field = value;

@@ -19,7 +19,7 @@ public static partial class AtomicFile
     /// <exception cref="IOException">The file could not be written; the message names it, and the old file is as it was.</exception>
     public static void WriteAllBytes(string path, ReadOnlyMemory<byte> bytes) => Write(path, stream => stream.Write(bytes.Span));
 
-    /// <summary>Writes what <paramref name="write"/> puts into the stream. An exception from it other than an I/O error passes through unchanged.</summary>
+    /// <summary>Writes what <paramref name="write"/> puts into the stream. Its own exceptions, but for I/O errors, pass through.</summary>
     /// <exception cref="IOException">The file could not be written; the message names it, and the old file is as it was.</exception>
     public static void Write(string path, Action<Stream> write)
     {

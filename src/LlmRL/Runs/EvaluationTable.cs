@@ -9,8 +9,8 @@ public readonly record struct Measurement(double Value, double? Error);
 /// <param name="Metric">The metric's name.</param>
 /// <param name="Cells">Policy → measurement.</param>
 /// <param name="Change">
-/// The last policy that has the metric against the first: the difference, and √(se₁² + se₂²) as if the two were independent, which is cautious
-/// where both answered the same prompts. Null where fewer than two policies have it.
+/// <see cref="EvaluationTable.After"/> less <see cref="EvaluationTable.Before"/>: the difference, and √(se₁² + se₂²) as if the two were independent,
+/// which is cautious where both answered the same prompts. Null where one of them lacks the metric.
 /// </param>
 public sealed record EvaluationRow(string Metric, IReadOnlyDictionary<string, Measurement> Cells, Measurement? Change);
 
@@ -20,6 +20,12 @@ public sealed record EvaluationRow(string Metric, IReadOnlyDictionary<string, Me
 public sealed record EvaluationTable(IReadOnlyList<string> Policies, IReadOnlyList<EvaluationRow> Rows)
 {
     private const string ErrorSuffix = "_se";
+
+    /// <summary>The policy that changes are counted from: the first. Empty without policies.</summary>
+    public string Before => Policies.Count > 0 ? Policies[0] : "";
+
+    /// <summary>The policy that changes are counted to: the last one that shares a metric with the first. Empty where there is none.</summary>
+    public string After => Last([.. Policies], Rows.Select(row => row.Cells));
 
     /// <summary>True where at least one measurement has a standard error.</summary>
     public bool HasErrors => Rows.Any(row => row.Cells.Values.Any(cell => cell.Error is not null));
@@ -43,18 +49,24 @@ public sealed record EvaluationTable(IReadOnlyList<string> Policies, IReadOnlyLi
             row[policy] = new Measurement(value, error);
         }
 
-        var rows = cells.OrderBy(pair => MetricCatalog.Order(pair.Key)).Select(pair => new EvaluationRow(pair.Key, pair.Value, Change(policies, pair.Value)));
+        var after = Last(policies, cells.Values);
+        var rows = cells.OrderBy(pair => MetricCatalog.Order(pair.Key))
+            .Select(pair => new EvaluationRow(pair.Key, pair.Value, after.Length > 0 ? Change(pair.Value, policies[0], after) : null));
         return new EvaluationTable(policies, [.. rows]);
     }
 
     private static bool IsError(StageSummary stage, string metric, string policy) =>
         metric.EndsWith(ErrorSuffix, StringComparison.Ordinal) && stage.Metrics.ContainsKey($"{metric[..^ErrorSuffix.Length]}/{policy}");
 
-    private static Measurement? Change(List<string> policies, Dictionary<string, Measurement> row)
+    private static string Last(List<string> policies, IEnumerable<IReadOnlyDictionary<string, Measurement>> rows)
     {
-        var present = policies.Where(row.ContainsKey).ToArray();
-        if (present.Length < 2) return null;
-        var (before, after) = (row[present[0]], row[present[^1]]);
+        var shared = rows.Where(row => policies.Count > 0 && row.ContainsKey(policies[0])).ToList();
+        return policies.Skip(1).LastOrDefault(policy => shared.Any(row => row.ContainsKey(policy))) ?? "";
+    }
+
+    private static Measurement? Change(Dictionary<string, Measurement> row, string first, string last)
+    {
+        if (!row.TryGetValue(first, out var before) || !row.TryGetValue(last, out var after)) return null;
         double? error = before.Error is { } a && after.Error is { } b ? Math.Sqrt(a * a + b * b) : null;
         return new Measurement(after.Value - before.Value, error);
     }

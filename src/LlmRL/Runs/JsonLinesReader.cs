@@ -41,14 +41,16 @@ internal static class JsonLinesReader
         }
     }
 
-    /// <summary>Writes a number so that reading gives the same bits; NaN and infinities, which JSON lacks, become the strings "NaN", "Infinity", "-Infinity".</summary>
+    /// <summary>
+    /// Writes a number so that reading gives the same bits; NaN and infinities, which JSON lacks, become the strings "NaN", "Infinity", "-Infinity".
+    /// </summary>
     public static void WriteNumber(Utf8JsonWriter json, string name, double value)
     {
         if (double.IsFinite(value)) json.WriteNumber(name, value);
         else json.WriteString(name, value.ToString(CultureInfo.InvariantCulture));
     }
 
-    /// <summary>The number of a value written by <see cref="WriteNumber"/>; false where it is neither a number nor one of the three strings.</summary>
+    /// <summary>The number of a value written by <see cref="WriteNumber"/>; false where it is none.</summary>
     public static bool TryGetNumber(JsonElement value, out double number)
     {
         number = double.NaN;

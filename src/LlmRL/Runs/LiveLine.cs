@@ -41,7 +41,8 @@ internal sealed class LiveLine : IDisposable
         var text = new StringBuilder();
         var share = stage.TotalSteps > 0 ? Math.Clamp((double)stage.Step / stage.TotalSteps, 0, 1) : 0;
         var full = (int)Math.Round(share * BarWidth);
-        text.Append(CultureInfo.InvariantCulture, $"[bold]{Markup.Escape(stage.Name)}[/]  [blue]{new string('━', full)}[/][grey]{new string('━', BarWidth - full)}[/]  ");
+        text.Append(CultureInfo.InvariantCulture, $"[bold]{Markup.Escape(stage.Name)}[/]  ");
+        text.Append(CultureInfo.InvariantCulture, $"[blue]{new string('━', full)}[/][grey]{new string('━', BarWidth - full)}[/]  ");
         text.Append(CultureInfo.InvariantCulture, $"{stage.Step}/{stage.TotalSteps}");
         if (stage.TokensPerSecond is { } rate) text.Append(CultureInfo.InvariantCulture, $"  {Shown.Rate(rate)} tok/s");
         text.Append(CultureInfo.InvariantCulture, $"  {Shown.Clock(stage.Elapsed)} elapsed");

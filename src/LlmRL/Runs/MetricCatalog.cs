@@ -21,8 +21,10 @@ public enum MetricDirection
 /// <param name="Explanation">One sentence for a newcomer.</param>
 /// <param name="Better">Which way it should move.</param>
 /// <param name="Chart">Metrics of a stage with one chart key are drawn in one plot; the name by itself unless given.</param>
+/// <param name="Legend">Its name among the curves of that plot; the label unless given.</param>
 public sealed record MetricInfo(
-    string Name, string Title, string Label, string Unit, string Explanation, MetricDirection Better = MetricDirection.Neutral, string? Chart = null)
+    string Name, string Title, string Label, string Unit, string Explanation, MetricDirection Better = MetricDirection.Neutral, string? Chart = null,
+    string? Legend = null)
 {
     /// <summary>The key of the plot that the metric is drawn in.</summary>
     public string ChartKey => Chart ?? Name;
@@ -33,12 +35,13 @@ public static class MetricCatalog
 {
     private static readonly char[] CountMarks = ['@', '_', '-'];
     private static readonly Dictionary<string, MetricInfo> ByName = MetricTable.Entries.ToDictionary(entry => entry.Name);
-    private static readonly Dictionary<string, int> Rank = MetricTable.Entries.Select((entry, i) => (entry.Name, i)).ToDictionary(pair => pair.Name, pair => pair.i);
+    private static readonly Dictionary<string, int> Rank =
+        MetricTable.Entries.Select((entry, i) => (entry.Name, i)).ToDictionary(pair => pair.Name, pair => pair.i);
 
     /// <summary>Every metric with a fixed name, in the order in which a report shows them.</summary>
     public static IReadOnlyList<MetricInfo> All => MetricTable.Entries;
 
-    /// <summary>What is known about a metric; families such as <c>rewards/NAME/mean</c> and <c>pass@K</c> included. Null for an unknown name.</summary>
+    /// <summary>What is known about a metric; families such as <c>rewards/NAME/mean</c> and <c>pass@K</c> included. Null if unknown.</summary>
     public static MetricInfo? Find(string name) => ByName.GetValueOrDefault(name) ?? FindFamily(name);
 
     /// <summary>As <see cref="Find"/>, with the name itself as the title of an unknown metric.</summary>
@@ -51,6 +54,7 @@ public static class MetricCatalog
         return FindFamily(name) switch
         {
             { ChartKey: "rewards/mean" or "rewards/std" } => Rank["reward_std"],
+            { ChartKey: "time" or "memory" } => Rank["seconds"],
             // By count, and before everything else: pass@k is what training with a verifier is for.
             { ChartKey: "pass@k" or "maj@k" or "distinct-n" } when TryCount(name, name[..(name.LastIndexOfAny(CountMarks) + 1)], out var k) =>
                 Math.Min(k, 999_999) - (name[0] == 'd' ? 1_000_000 : name[0] == 'm' ? 2_000_000 : 3_000_000),
@@ -80,27 +84,45 @@ public static class MetricCatalog
 
     private static MetricInfo? FindFamily(string name)
     {
-        if (name.StartsWith("rewards/", StringComparison.Ordinal) && name.Split('/') is [_, var function, var statistic and ("mean" or "std")])
+        if (name.Split('/') is ["rewards", var function, "mean"])
         {
-            return statistic == "mean"
-                ? new MetricInfo(name, "Reward by function", function, "", "Mean of each reward function before weighting.", MetricDirection.Up, "rewards/mean")
-                : new MetricInfo(name, "Reward spread by function", function, "", "Standard deviation of each reward function over the step's samples.",
-                    MetricDirection.Neutral, "rewards/std");
+            const string explanation = "Mean of each reward function before weighting.";
+            return new(name, "Reward by function", function, "", explanation, MetricDirection.Up, "rewards/mean");
         }
 
+        if (name.Split('/') is ["rewards", var spread, "std"])
+        {
+            const string explanation = "Standard deviation of each reward function over the step's samples.";
+            return new(name, "Reward spread by function", spread, "", explanation, MetricDirection.Neutral, "rewards/std");
+        }
+
+        if (name.Split('/') is ["time", var phase])
+            return new(name, "Time by phase", phase, "s", "Wall-clock time of a step, by what it went into.", MetricDirection.Down, "time");
+        if (name.Split('/') is ["memory", var part])
+            return new(name, "Memory", part, "", "Memory in use; it should level off.", MetricDirection.Down, "memory");
+        return FindCounted(name);
+    }
+
+    private static MetricInfo? FindCounted(string name)
+    {
         if (TryCount(name, "pass@", out var k))
         {
-            return new MetricInfo(name, name, name, "", k == 1
+            var explanation = k == 1
                 ? "Share of samples that are right: the chance that one try solves a problem."
-                : $"Chance that at least one of {k} tries solves a problem.", MetricDirection.Up, "pass@k");
+                : $"Chance that at least one of {k} tries solves a problem.";
+            return new(name, name, name, "", explanation, MetricDirection.Up, "pass@k");
         }
 
         if (TryCount(name, "maj@", out k))
-            return new MetricInfo(name, name, name, "", $"Share of problems whose most frequent answer among {k} tries is right.", MetricDirection.Up, "maj@k");
+        {
+            var explanation = $"Share of problems whose most frequent answer among {k} tries is right.";
+            return new(name, name, name, "", explanation, MetricDirection.Up, "maj@k");
+        }
+
         if (TryCount(name, "distinct_", out k) || TryCount(name, "distinct-", out k))
         {
-            return new MetricInfo(name, $"Distinct {k}-grams", name, "",
-                $"Share of different {k}-grams among all: falls when the model repeats itself.", MetricDirection.Up, "distinct-n");
+            var explanation = $"Share of different {k}-grams among all: falls when the model repeats itself.";
+            return new(name, $"Distinct {k}-grams", name, "", explanation, MetricDirection.Up, "distinct-n");
         }
 
         return null;

@@ -54,7 +54,8 @@ internal static class PlainText
 
         yield return "";
         if (File.Exists(directory.ReportPath)) yield return $"Report  {directory.ReportPath}  (open it in a browser)";
-        if (directory.FinalStages is { Count: > 0 } models)
+        var models = summary.Stages.Select(stage => stage.Name).Where(directory.FinalStages.Contains).ToList();
+        if (models.Count > 0)
         {
             yield return $"Models  {string.Join(", ", models.Select(directory.Final))}  (Hugging Face layout)";
             yield return $"Try it  llmrl generate --model {directory.Final(models[^1])} --prompt \"...\"";
@@ -63,8 +64,9 @@ internal static class PlainText
 
     private static IEnumerable<string> Aligned(EvaluationTable table)
     {
-        var withChange = table.Policies.Count > 1;
-        var lines = new List<string[]> { (string[])["", .. table.Policies, .. withChange ? ["change"] : Array.Empty<string>()] };
+        var withChange = table.After.Length > 0;
+        string[] header = withChange ? ["", .. table.Policies, $"{table.After} - {table.Before}"] : ["", .. table.Policies];
+        var lines = new List<string[]> { header };
         foreach (var row in table.Rows)
         {
             var cells = table.Policies.Select(policy => row.Cells.TryGetValue(policy, out var cell) ? Shown.Measured(cell.Value, cell.Error) : "");

@@ -20,15 +20,17 @@ public static class Report
         var html = new StringBuilder(1 << 16);
         html.Append("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
             // The page must stay self-contained: with this policy a browser fetches nothing for it.
-            .Append("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">")
+            .Append("<meta http-equiv=\"Content-Security-Policy\" ")
+            .Append("content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">")
             .Append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">")
-            .Append("<title>").Append(Html.Escape(data.Name)).Append(" – LlmRL</title><style>").Append(ReportAssets.Style).Append("</style></head><body>\n");
+            .Append("<title>").Append(Html.Escape(data.Name)).Append(" – LlmRL</title>\n<style>").Append(ReportAssets.Style)
+            .Append("</style></head><body>\n");
         AppendHeader(html, data);
         html.Append("<main>");
-        foreach (var stage in data.Stages.Where(stage => stage.Kind == "evaluate")) AppendEvaluation(html, stage);
+        foreach (var stage in data.Evaluations) AppendEvaluation(html, stage);
         AppendStageTable(html, data);
-        foreach (var stage in data.Stages.Where(stage => stage.Kind != "evaluate" && stage.Curves.Count > 0)) AppendTraining(html, stage);
-        foreach (var stage in data.Stages.Where(stage => stage.Samples.Any(row => row.Policy is not null)))
+        foreach (var stage in data.Trainings) AppendTraining(html, stage);
+        foreach (var stage in data.Stages.Where(stage => stage.HasComparison))
         {
             html.Append("<section id=\"samples-").Append(Html.Escape(stage.Name)).Append("\"><h2>Samples</h2>");
             ReportSamples.AppendComparison(html, stage);
@@ -52,8 +54,8 @@ public static class Report
         }
 
         html.Append(Html.Escape(string.Join("  ·  ", facts))).Append("</p></div><nav>");
-        foreach (var stage in data.Stages.Where(stage => stage.Kind == "evaluate" || stage.Curves.Count > 0)) AppendLink(html, stage.Name, stage.Name);
-        foreach (var stage in data.Stages.Where(stage => stage.Samples.Any(row => row.Policy is not null))) AppendLink(html, "samples-" + stage.Name, "samples");
+        foreach (var stage in data.Evaluations.Concat(data.Trainings)) AppendLink(html, "stage-" + stage.Name, stage.Name);
+        foreach (var stage in data.Stages.Where(stage => stage.HasComparison)) AppendLink(html, "samples-" + stage.Name, "samples");
         AppendLink(html, "origin", "recipe");
         html.Append("</nav></header>");
     }
@@ -64,8 +66,9 @@ public static class Report
     private static void AppendEvaluation(StringBuilder html, ReportStage stage)
     {
         var table = EvaluationTable.Of(stage.Summary!);
-        html.Append("<section id=\"").Append(Html.Escape(stage.Name)).Append("\"><h2>Results</h2><p class=\"lead\">Stage ").Append(Html.Escape(stage.Name))
-            .Append(". ").Append(StageKinds.Explanation("evaluate")).Append("</p>");
+        var name = Html.Escape(stage.Name);
+        html.Append("<section id=\"stage-").Append(name).Append("\"><h2>Results</h2><p class=\"lead\">Stage ").Append(name).Append(". ")
+            .Append(StageKinds.Explanation("evaluate")).Append("</p>");
         AppendTiles(html, table);
         AppendTable(html, table);
         ReportCharts.AppendEvaluation(html, table);
@@ -79,11 +82,10 @@ public static class Report
         html.Append("<div class=\"tiles\">");
         foreach (var row in rows)
         {
-            var present = table.Policies.Where(row.Cells.ContainsKey).ToList();
             html.Append("<div class=\"tile\"><span>").Append(Html.Escape(MetricCatalog.Describe(row.Metric).Title)).Append("</span><strong>")
-                .Append(Shown.Number(row.Cells[present[0]].Value)).Append(" <i>→</i> ").Append(Shown.Number(row.Cells[present[^1]].Value))
-                .Append("</strong><span>").Append(Html.Escape($"{present[0]} to {present[^1]}")).Append(", <b class=\"").Append(Judgement(row)).Append("\">")
-                .Append(Shown.Signed(row.Change!.Value.Value)).Append("</b></span></div>");
+                .Append(Shown.Number(row.Cells[table.Before].Value)).Append(" <i>→</i> ").Append(Shown.Number(row.Cells[table.After].Value))
+                .Append("</strong><span>").Append(Html.Escape($"{table.Before} to {table.After}")).Append(", ")
+                .Append("<b class=\"").Append(Judgement(row)).Append("\">").Append(Shown.Signed(row.Change!.Value.Value)).Append("</b></span></div>");
         }
 
         html.Append("</div>");
@@ -91,15 +93,20 @@ public static class Report
 
     private static void AppendTable(StringBuilder html, EvaluationTable table)
     {
-        var withChange = table.Rows.Any(row => row.Change is not null);
+        var withChange = table.After.Length > 0;
         html.Append("<div class=\"scroll\"><table><thead><tr><th>metric</th>");
         foreach (var policy in table.Policies) html.Append("<th class=\"n\">").Append(Html.Escape(policy)).Append("</th>");
-        html.Append(withChange ? "<th class=\"n\">change</th>" : "").Append("<th class=\"wide\">what it means</th></tr></thead><tbody>");
+        if (withChange) html.Append("<th class=\"n\">").Append(Html.Escape($"{table.After} − {table.Before}")).Append("</th>");
+        html.Append("<th class=\"wide\">what it means</th></tr></thead><tbody>");
         foreach (var row in table.Rows)
         {
             html.Append("<tr><th>").Append(Html.Escape(row.Metric)).Append("</th>");
             foreach (var policy in table.Policies)
-                html.Append("<td class=\"n\">").Append(row.Cells.TryGetValue(policy, out var cell) ? Shown.Measured(cell.Value, cell.Error) : "–").Append("</td>");
+            {
+                var shown = row.Cells.TryGetValue(policy, out var cell) ? Shown.Measured(cell.Value, cell.Error) : "–";
+                html.Append("<td class=\"n\">").Append(shown).Append("</td>");
+            }
+
             if (withChange) html.Append("<td class=\"n ").Append(Judgement(row)).Append("\">").Append(Change(row)).Append("</td>");
             html.Append("<td class=\"wide\">").Append(Html.Escape(MetricCatalog.Describe(row.Metric).Explanation)).Append("</td></tr>");
         }
@@ -131,12 +138,13 @@ public static class Report
 
     private static void AppendStageTable(StringBuilder html, ReportData data)
     {
-        var longest = data.Stages.Max(stage => stage.Summary?.Seconds ?? 0);
+        var longest = data.Stages.Max(stage => stage.Summary?.Seconds) ?? 0;
         html.Append("<section id=\"stages\"><h2>Stages</h2><div class=\"scroll\"><table><thead><tr><th>stage</th><th>what it does</th>")
             .Append("<th class=\"n\">steps</th><th class=\"n\">time</th><th class=\"wide\"></th></tr></thead><tbody>");
         foreach (var stage in data.Stages)
         {
-            html.Append("<tr><th>").Append(Html.Escape(stage.Name)).Append("</th><td>").Append(Html.Escape(StageKinds.Title(stage.Kind))).Append("</td>");
+            html.Append("<tr><th>").Append(Html.Escape(stage.Name)).Append("</th>");
+            html.Append("<td>").Append(Html.Escape(StageKinds.Title(stage.Kind))).Append("</td>");
             if (stage.Summary is not { } summary)
             {
                 html.Append("<td class=\"n\"></td><td class=\"n\">not finished</td><td class=\"wide\"></td></tr>");
@@ -144,7 +152,7 @@ public static class Report
             }
 
             var share = longest > 0 ? 100 * summary.Seconds / longest : 0;
-            html.Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{(summary.Steps > 0 ? summary.Steps.ToString("#,0", CultureInfo.InvariantCulture) : "")}</td>");
+            html.Append("<td class=\"n\">").Append(summary.Steps > 0 ? Shown.Number(summary.Steps) : "").Append("</td>");
             html.Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{Shown.Duration(summary.Seconds)}</td>");
             html.Append(CultureInfo.InvariantCulture, $"<td class=\"wide\"><div class=\"span\" style=\"width:{share:0.#}%\"></div></td></tr>");
         }
@@ -154,8 +162,10 @@ public static class Report
 
     private static void AppendTraining(StringBuilder html, ReportStage stage)
     {
-        html.Append("<section id=\"").Append(Html.Escape(stage.Name)).Append("\"><h2>").Append(Html.Escape(stage.Name)).Append(" <small>")
-            .Append(Html.Escape(StageKinds.Title(stage.Kind))).Append("</small></h2><p class=\"lead\">").Append(Html.Escape(StageKinds.Explanation(stage.Kind)));
+        var title = StageKinds.Title(stage.Kind);
+        html.Append("<section id=\"stage-").Append(Html.Escape(stage.Name)).Append("\"><h2>").Append(Html.Escape(stage.Name));
+        if (!title.Equals(stage.Name, StringComparison.OrdinalIgnoreCase)) html.Append(" <small>").Append(Html.Escape(title)).Append("</small>");
+        html.Append("</h2><p class=\"lead\">").Append(Html.Escape(StageKinds.Explanation(stage.Kind)));
         if (stage.Summary is null) html.Append(" This stage is not finished.");
         html.Append("</p>");
         ReportCharts.AppendStage(html, stage);
@@ -176,8 +186,10 @@ public static class Report
             html.Append("</dl>");
         }
 
-        if (data.Recipe is not null) html.Append("<details><summary>Recipe</summary><pre class=\"recipe\">").Append(Html.Escape(data.Recipe)).Append("</pre></details>");
-        html.Append("<p class=\"note\">Faint lines are the values of each step, strong lines their moving average over about a twentieth of the steps. ")
+        if (data.Recipe is { } recipe)
+            html.Append("<details><summary>Recipe</summary><pre class=\"recipe\">").Append(Html.Escape(recipe)).Append("</pre></details>");
+        html.Append("<p class=\"note\">Faint lines are the values of each step, strong lines their trend ")
+            .Append("(local linear regression over about a tenth of the steps). ")
             .Append("All numbers are in metrics.jsonl, timings.jsonl and summary.json beside this page.</p></section>");
     }
 

@@ -78,6 +78,7 @@ internal static class ReportAssets
         .score{color:var(--soft);font-size:.8rem;font-variant-numeric:tabular-nums}
         dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.2rem;margin:.8rem 0}
         dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
+        @media(max-width:820px){td.wide,th.wide{display:none}.tile strong{font-size:1.25rem}}
         @media print{header{position:static}.chart,article{break-inside:avoid}}
         """;
 

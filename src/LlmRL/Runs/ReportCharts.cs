@@ -22,17 +22,17 @@ internal static class ReportCharts
             .OrderBy(pair => MetricCatalog.Order(pair.Info.Name))
             .GroupBy(pair => pair.Info.ChartKey)
             .ToList();
-        AppendGrid(html, groups.Where(group => !IsMinor(group.Key)).Select(LineChart));
-        var minor = groups.Where(group => IsMinor(group.Key)).Select(LineChart).ToList();
+        AppendGrid(html, groups.Where(group => !IsMinor(group)).Select(group => LineChart(stage.Kind, group)));
+        var minor = groups.Where(group => IsMinor(group)).Select(group => LineChart(stage.Kind, group)).ToList();
         if (minor.Count == 0) return;
-        html.Append("<details class=\"more\"><summary>").Append(minor.Count).Append(minor.Count == 1 ? " more plot" : " more plots").Append("</summary>");
+        html.Append("<details><summary>").Append(minor.Count).Append(minor.Count == 1 ? " more plot" : " more plots").Append("</summary>");
         AppendGrid(html, minor);
         html.Append("</details>");
     }
 
     /// <summary>Bars of an evaluate stage: metrics of one family side by side, a colour for each policy.</summary>
     public static void AppendEvaluation(StringBuilder html, EvaluationTable table) => AppendGrid(html, table.Rows
-        .Where(row => row.Cells.Values.Any(cell => double.IsFinite(cell.Value)))
+        .Where(row => row.Cells.Values.Count(cell => double.IsFinite(cell.Value)) > 1)
         .GroupBy(row => MetricCatalog.Describe(row.Metric).ChartKey)
         .Select(group => BarChart(table, [.. group])));
 
@@ -43,13 +43,15 @@ internal static class ReportCharts
         html.Append("</div>");
     }
 
-    private static bool IsMinor(string key) => Minor.Contains(key) || MetricCatalog.All.All(info => info.ChartKey != key) && MetricCatalog.Find(key) is null
-        && key is not ("rewards/mean" or "pass@k" or "maj@k" or "distinct-n");
+    /// <summary>True for the counters above, and for metrics that the catalog does not know.</summary>
+    private static bool IsMinor(IGrouping<string, (MetricInfo Info, Curve Curve)> group) =>
+        Minor.Contains(group.Key) || group.All(pair => MetricCatalog.Find(pair.Info.Name) is null);
 
-    private static LineChart LineChart(IGrouping<string, (MetricInfo Info, Curve Curve)> group)
+    private static LineChart LineChart(string kind, IGrouping<string, (MetricInfo Info, Curve Curve)> group)
     {
         var info = group.First().Info;
         var captions = group.Select(pair => pair.Info.Explanation).Distinct();
+        if (info.Name == "loss" && StageKinds.IsOnline(kind)) captions = captions.Append("In reinforcement learning its level alone says little.");
         return new LineChart
         {
             Title = info.Title,
@@ -65,7 +67,7 @@ internal static class ReportCharts
     private static BarChart BarChart(EvaluationTable table, IReadOnlyList<EvaluationRow> rows)
     {
         var info = MetricCatalog.Describe(rows[0].Metric);
-        var explanation = rows.Count == 1 ? info.Explanation : string.Join(" ", rows.Select(row => MetricCatalog.Describe(row.Metric).Explanation).Distinct().Take(2));
+        var explanation = string.Join(" ", rows.Select(row => MetricCatalog.Describe(row.Metric).Explanation).Distinct().Take(2));
         var withError = rows.Any(row => row.Cells.Values.Any(cell => cell.Error is not null));
         return new BarChart
         {
@@ -75,8 +77,9 @@ internal static class ReportCharts
             Groups = [.. rows.Select(row => row.Metric)],
             Series =
             [
-                .. table.Policies.Where(policy => rows.Any(row => row.Cells.ContainsKey(policy))).Select(policy =>
-                    KeyValuePair.Create<string, IReadOnlyList<Bar?>>(policy, [.. rows.Select(row => ToBar(row, policy))])),
+                // A policy keeps its colour through all charts of the stage, so its place among all policies decides it.
+                .. table.Policies.Select((policy, colour) => new BarSeries(policy, [.. rows.Select(row => ToBar(row, policy))], colour))
+                    .Where(series => series.Bars.Any(bar => bar is not null)),
             ],
         };
     }

@@ -7,9 +7,12 @@ namespace LlmRL.Runs;
 /// <param name="Summary">Null while no stage is finished.</param>
 /// <param name="Recipe">The text of recipe.yaml; null where it is absent.</param>
 /// <param name="Stages">The stages in order.</param>
-/// <param name="Samples">All samples.</param>
-internal sealed record ReportData(string Name, RunSummary? Summary, string? Recipe, IReadOnlyList<ReportStage> Stages, IReadOnlyList<SampleRow> Samples)
+internal sealed record ReportData(string Name, RunSummary? Summary, string? Recipe, IReadOnlyList<ReportStage> Stages)
 {
+    public IEnumerable<ReportStage> Evaluations => Stages.Where(stage => stage.Kind == "evaluate");
+
+    public IEnumerable<ReportStage> Trainings => Stages.Where(stage => stage.Kind != "evaluate" && stage.Curves.Count > 0);
+
     public static ReportData Read(RunDirectory directory)
     {
         var summary = RunSummary.Read(directory.SummaryPath);
@@ -27,8 +30,7 @@ internal sealed record ReportData(string Name, RunSummary? Summary, string? Reci
             summary?.Name ?? Path.GetFileName(Path.GetFullPath(directory.Root)),
             summary,
             File.Exists(directory.RecipePath) ? File.ReadAllText(directory.RecipePath) : null,
-            [.. stages],
-            samples);
+            [.. stages]);
     }
 
     private static OrderedDictionary<string, Curve> Curves(IEnumerable<MetricsRow> rows)
@@ -45,7 +47,11 @@ internal sealed record ReportData(string Name, RunSummary? Summary, string? Reci
 
         var curves = new OrderedDictionary<string, Curve>();
         foreach (var (name, series) in points)
-            curves[name] = new Curve(MetricCatalog.Describe(name).Label, [.. series.Keys.Select(step => (double)step)], [.. series.Values]);
+        {
+            var info = MetricCatalog.Describe(name);
+            curves[name] = new Curve(info.Legend ?? info.Label, [.. series.Keys.Select(step => (double)step)], [.. series.Values]);
+        }
+
         return curves;
     }
 }
@@ -58,4 +64,7 @@ internal sealed record ReportData(string Name, RunSummary? Summary, string? Reci
 internal sealed record ReportStage(string Name, StageSummary? Summary, OrderedDictionary<string, Curve> Curves, IReadOnlyList<SampleRow> Samples)
 {
     public string Kind => Summary?.Kind ?? "";
+
+    /// <summary>True where policies' answers to the same prompts can be compared.</summary>
+    public bool HasComparison => Samples.Any(row => row.Policy is not null && row.PromptIndex is not null);
 }

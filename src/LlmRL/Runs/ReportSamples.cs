@@ -24,14 +24,14 @@ internal static class ReportSamples
         html.Append("<div class=\"samples\">");
         for (var i = 0; i < Math.Min(prompts.Count, MaxPrompts); i++)
         {
-            if (i == OpenPrompts) html.Append("<details class=\"more\"><summary>More prompts</summary>");
+            if (i == OpenPrompts) html.Append("<details><summary>More prompts</summary>");
             AppendPrompt(html, prompts[i], order, verdicts[prompts[i].Key]);
         }
 
         if (Math.Min(prompts.Count, MaxPrompts) > OpenPrompts) html.Append("</details>");
         html.Append("</div>");
         if (prompts.Count > MaxPrompts)
-            html.Append(CultureInfo.InvariantCulture, $"<p class=\"note\">The first {MaxPrompts} of {prompts.Count} prompts; all are in samples.jsonl.</p>");
+            html.Append($"<p class=\"note\">The first {MaxPrompts} of {prompts.Count} prompts; all are in samples.jsonl.</p>");
     }
 
     /// <summary>A training stage: rows from its first step to its last.</summary>
@@ -41,14 +41,15 @@ internal static class ReportSamples
         var steps = stage.Samples.Select(row => row.Step).Distinct().Order().ToList();
         var count = Math.Min(MaxTrainingRows, steps.Count);
         var shown = Enumerable.Range(0, count).Select(i => steps[count == 1 ? 0 : (int)((long)i * (steps.Count - 1) / (count - 1))]);
-        html.Append("<details class=\"more\"><summary>Samples while training</summary><div class=\"scroll\"><table class=\"training\">")
+        html.Append("<details><summary>Samples while training</summary><div class=\"scroll\"><table class=\"training\">")
             .Append("<thead><tr><th>step</th><th>prompt</th><th>completion</th><th>reward</th></tr></thead><tbody>");
         foreach (var step in shown)
         {
             var row = stage.Samples.First(sample => sample.Step == step);
             html.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"n\">{row.Step}</td><td><pre>{Html.Escape(row.Prompt)}</pre></td>");
             html.Append(CultureInfo.InvariantCulture, $"<td><pre>{Html.Escape(row.Completion)}</pre></td>");
-            html.Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{((row.Reward ?? row.Score) is { } reward ? Shown.Number(reward) : "")}</td></tr>");
+            var reward = row.Reward ?? row.Score;
+            html.Append("<td class=\"n\">").Append(reward is { } number ? Shown.Number(number) : "").Append("</td></tr>");
         }
 
         html.Append("</tbody></table></div></details>");
@@ -58,18 +59,18 @@ internal static class ReportSamples
     {
         if (policies.Count < 2) return;
         int better = verdicts.Count(verdict => verdict == "better"), worse = verdicts.Count(verdict => verdict == "worse");
-        html.Append(CultureInfo.InvariantCulture, $"<p class=\"note\">From {Html.Escape(policies[0])} to {Html.Escape(policies[^1])}, of {verdicts.Count} prompts kept: ");
+        html.Append("<p class=\"note\">").Append(Html.Escape($"From {policies[0]} to {policies[^1]}, of {verdicts.Count} prompts kept: "));
         html.Append(CultureInfo.InvariantCulture, $"<b class=\"better\">{better} better</b>, <b class=\"worse\">{worse} worse</b>, ");
-        html.Append(CultureInfo.InvariantCulture, $"{verdicts.Count - better - worse} equal. They are shown in the order of the data, not picked.</p>");
+        html.Append(verdicts.Count - better - worse).Append(" equal. They are shown in the order of the data, not picked.</p>");
     }
 
     private static void AppendPrompt(StringBuilder html, IGrouping<int, SampleRow> group, IReadOnlyList<string> policies, string verdict)
     {
         var first = group.First();
-        html.Append("<article class=\"").Append(verdict).Append("\"><div class=\"prompt\"><span class=\"tag\">prompt ").Append(group.Key).Append("</span>");
+        html.Append("<article><div class=\"prompt\"><span class=\"tag\">prompt ").Append(group.Key).Append("</span>");
         if (verdict is "better" or "worse") html.Append("<span class=\"tag ").Append(verdict).Append("\">").Append(verdict).Append("</span>");
         html.Append("<pre>").Append(Html.Escape(first.Prompt)).Append("</pre>");
-        if (first.Reference is not null) html.Append("<p class=\"note\">Reference: <code>").Append(Html.Escape(first.Reference)).Append("</code></p>");
+        if (first.Reference is { } reference) html.Append("<p class=\"note\">Reference: <code>").Append(Html.Escape(reference)).Append("</code></p>");
         html.Append("</div><div class=\"answers\">");
         foreach (var policy in policies)
         {

@@ -41,7 +41,7 @@ public sealed class RunDirectory
     /// <summary>The report, see <c>Report</c>.</summary>
     public string ReportPath => Path.Combine(Root, "report.html");
 
-    /// <summary>The stages with a finished model, oldest first.</summary>
+    /// <summary>The stages with a finished model, oldest first; folders named <c>.…</c> or <c>….tmp</c> are still being written.</summary>
     public IReadOnlyList<string> FinalStages => Subfolders(Path.Combine(Root, "final"));
 
     /// <summary>Opens a run's folder, and creates it where it is absent.</summary>
@@ -70,7 +70,7 @@ public sealed class RunDirectory
     {
         var directory = new RunDirectory(path);
         if (!directory.HoldsRun)
-            throw new BadInputException($"{path} holds no run: it has neither {Path.GetFileName(directory.MetricsPath)} nor {Path.GetFileName(directory.SummaryPath)}.");
+            throw new BadInputException($"{path} holds no run: it has neither metrics.jsonl nor summary.json. Name the folder given to --out.");
         return directory;
     }
 
@@ -135,7 +135,7 @@ public sealed class RunDirectory
         :
         [
             .. new DirectoryInfo(folder).GetDirectories()
-                .Where(child => !child.Name.StartsWith('.'))
+                .Where(child => !child.Name.StartsWith('.') && !child.Name.EndsWith(".tmp", StringComparison.Ordinal))
                 .OrderBy(child => child.LastWriteTimeUtc).ThenBy(child => child.Name, StringComparer.Ordinal)
                 .Select(child => child.Name),
         ];
@@ -144,5 +144,5 @@ public sealed class RunDirectory
     private static string Checked(string stage) =>
         stage.Length > 0 && stage[0] != '.' && stage.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.')
             ? stage
-            : throw new BadInputException($"The stage name \"{stage}\" cannot be a folder's name. Use letters, digits, '_', '-' and '.', not first a '.'.");
+            : throw new BadInputException($"The stage name \"{stage}\" cannot be a folder's name. Use letters, digits, '_' and '-'.");
 }

@@ -61,7 +61,9 @@ public sealed class RunLog : IDisposable
         console.StageStarted(name, kind, totalSteps, startStep);
     }
 
-    /// <summary>A step is done: its numbers go to metrics.jsonl, those of <see cref="MetricCatalog.IsTiming"/> to timings.jsonl, all to TensorBoard.</summary>
+    /// <summary>
+    /// A step is done: its numbers go to metrics.jsonl, those of <see cref="MetricCatalog.IsTiming"/> to timings.jsonl, all to TensorBoard.
+    /// </summary>
     public void Step(int step, IReadOnlyCollection<KeyValuePair<string, double>> values)
     {
         if (stage is null || tensorBoard is null) throw new InvalidOperationException("Step was called before StageStarted.");

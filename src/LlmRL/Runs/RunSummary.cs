@@ -56,7 +56,8 @@ public sealed record RunSummary
     };
 
     /// <summary>With the finished stages of an earlier session that this one does not have, which come first.</summary>
-    public RunSummary MergedWith(RunSummary earlier) => this with { Stages = [.. earlier.Stages.Where(stage => Stage(stage.Name) is null), .. Stages] };
+    public RunSummary MergedWith(RunSummary earlier) =>
+        this with { Stages = [.. earlier.Stages.Where(stage => Stage(stage.Name) is null), .. Stages] };
 
     /// <summary>Writes the file, whole or not at all.</summary>
     public void Write(string path)
@@ -101,7 +102,7 @@ public sealed record RunSummary
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
-            throw new BadInputException($"{path} is not a summary of a run: {e.Message} Delete it to run its stages again, or name another folder.", e);
+            throw new BadInputException($"{path} is not a summary of a run: {e.Message} Delete it to run the stages again.", e);
         }
     }
 

@@ -72,9 +72,10 @@ public sealed class SamplesWriter(string path) : IDisposable
 
     private static SampleRow Parse(string path, JsonElement element)
     {
-        string? Text(string name) => element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
-        int? Integer(string name) => element.TryGetProperty(name, out var value) && JsonLinesReader.TryGetInteger(value, out var number) ? number : null;
-        double? Number(string name) => element.TryGetProperty(name, out var value) && JsonLinesReader.TryGetNumber(value, out var number) ? number : null;
+        JsonElement Field(string name) => element.TryGetProperty(name, out var value) ? value : default;
+        string? Text(string name) => Field(name) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
+        int? Integer(string name) => JsonLinesReader.TryGetInteger(Field(name), out var number) ? number : null;
+        double? Number(string name) => JsonLinesReader.TryGetNumber(Field(name), out var number) ? number : null;
         string Required(string name) =>
             Text(name) ?? throw new BadInputException($"{path}: a row has no \"{name}\": {element.GetRawText()}. Remove it, or delete the file.");
 

@@ -90,8 +90,8 @@ public sealed class ByteTokenizer : Tokenizer
         files.Save(folder);
     }
 
-    /// <summary>Whether a parsed <c>tokenizer.json</c> is the one that <see cref="Save"/> writes.</summary>
-    internal static bool Matches(JsonNode? document) => JsonNode.DeepEquals(document, Json());
+    /// <summary>Whether a <c>tokenizer.json</c> is the one that <see cref="Save"/> writes; respelt, it loads as a pipeline with the same ids.</summary>
+    internal static bool Wrote(ReadOnlySpan<byte> tokenizerJson) => tokenizerJson.SequenceEqual(TokenizerFiles.Bytes(Json()));
 
     private static JsonObject Json()
     {

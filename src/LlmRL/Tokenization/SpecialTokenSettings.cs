@@ -49,9 +49,15 @@ internal sealed class SpecialTokenSettings
         var named = Named("eos_token", find);
         var eos = First(named, own.Eos, ById("eos_token_id", size), Usual(UsualEos, find));
         if (eos < 0)
-            throw new BadInputException($"{source}: no end-of-sequence token is known; name it as \"eos_token\" in a {TokenizerLoader.ConfigName} beside it");
-        var bos = First(Named("bos_token", find), own.Bos, ById("bos_token_id", size), SaysNoBos ? -1 : Usual(UsualBos, find));
-        int[] paddings = [Named("pad_token", find), own.Pad, ById("pad_token_id", size), .. UsualPad.Select(find), Named("unk_token", find), bos, .. special];
+            throw new BadInputException($"{source}: no end-of-sequence token is known; "
+                + $"name it as \"eos_token\" in a {TokenizerLoader.ConfigName} beside it");
+        var bos = First(Named("bos_token", find), own.Bos, ById("bos_token_id", size),
+            SaysNoBos ? -1 : Usual(UsualBos, find));
+        int[] paddings =
+        [
+            Named("pad_token", find), own.Pad, ById("pad_token_id", size), .. UsualPad.Select(find), Named("unk_token", find),
+            .. special.Where(id => id != bos), bos,
+        ];
         var pad = paddings.FirstOrDefault(id => id >= 0 && id != eos, eos);
         return new SpecialTokenIds(bos < 0 ? null : bos, eos, pad);
     }

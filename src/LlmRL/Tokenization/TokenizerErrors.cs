@@ -11,7 +11,8 @@ internal static class TokenizerErrors
         : throw new BadInputException($"token id {id} is outside the vocabulary [0, {vocabularySize}): these ids come from another tokenizer");
 
     public static BadInputException InvalidJson(string file, JsonException fault) => new(
-        $"{file}, line {fault.LineNumber + 1}, byte {fault.BytePositionInLine + 1}: not valid JSON; the file may be cut off or damaged: fetch it again", fault);
+        $"{file}, line {fault.LineNumber + 1}, byte {fault.BytePositionInLine + 1}: not valid JSON; "
+        + "the file may be cut off or damaged: fetch it again", fault);
 
     public static byte[] ReadAllBytes(string file)
     {

@@ -16,7 +16,9 @@ internal sealed class TokenizerFiles
 
     public void Add(string name, byte[] content) => _contents[name] = content;
 
-    public void Add(string name, JsonNode content) => Add(name, Encoding.UTF8.GetBytes(content.ToJsonString(Indented) + "\n"));
+    public void Add(string name, JsonNode content) => Add(name, Bytes(content));
+
+    public static byte[] Bytes(JsonNode content) => Encoding.UTF8.GetBytes(content.ToJsonString(Indented) + "\n");
 
     /// <summary>Adds a <c>tokenizer_config.json</c> that names the special tokens, unless the folder already had one.</summary>
     public void AddConfigIfMissing(Tokenizer tokenizer, string tokenizerClass, string? unknown = null)

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using LlmRL.Tokenization.HuggingFace;
 using LlmRL.Tokenization.SentencePiece;
 
@@ -41,7 +40,8 @@ public static class TokenizerLoader
         }
 
         if (!Directory.Exists(spec))
-            throw new BadInputException($"tokenizer '{spec}': no such file or folder; give bytes, a folder in Hugging Face layout, or a tokenizer's file");
+            throw new BadInputException($"tokenizer '{spec}': no such file or folder; "
+                + "give bytes, a folder in Hugging Face layout, or a tokenizer's file");
         var home = spec;
         var found = Find(home);
         if (found is null && LooksLikeModel(spec) && Path.GetDirectoryName(Path.GetFullPath(spec).TrimEnd(Path.DirectorySeparatorChar)) is { } parent)
@@ -126,8 +126,7 @@ public static class TokenizerLoader
 
     private static Tokenizer ReadJson(LocatedJson document, byte[] content, TokenizerFiles files, SpecialTokenSettings settings)
     {
-        // The byte tokenizer's own file is small: anything larger need not be compared with it.
-        if (content.Length < 32768 && ByteTokenizer.Matches(JsonNode.Parse(content)))
+        if (ByteTokenizer.Wrote(content))
             return new ByteTokenizer();
         return FromPipeline(document.File, TokenizerJsonReader.Read(document), files, settings);
     }
@@ -177,7 +176,7 @@ public static class TokenizerLoader
         var lines = System.Text.Encoding.UTF8.GetString(mergesContent).Split('\n');
         var merges = lines.Select((line, i) => (Line: line.TrimEnd('\r'), Number: i + 1))
             .Where(l => l.Line.Length > 0 && !(l.Number == 1 && l.Line.StartsWith("#version", StringComparison.Ordinal)))
-            .Select(l => Merge.Parse(l.Line, new MergePlace(mergesPath, "line ", l.Number)));
+            .Select(l => Merge.Parse(l.Line, new MergePlace(mergesPath, null, l.Number)));
         var table = ModelReader.Table(vocabulary, "", merges, lines.Length);
         AddedToken[] added = vocabulary.Find("<|endoftext|>") is >= 0 and var id ? [new AddedToken(id, "<|endoftext|>") { Special = true }] : [];
         var pipeline = new Pipeline

@@ -58,7 +58,7 @@ public sealed unsafe class CpuDecoderTests
             for (var i = 0; i < counts[s]; i++, column++, done[s]++)
             {
                 if (done[s] % KeyValuePages.PageSize == 0)
-                    decoder.Table(s)[done[s] / KeyValuePages.PageSize] = decoder.Pages.Allocate();
+                    decoder.Table(s)[done[s] / KeyValuePages.PageSize] = decoder.AllocatePage(s, done[s] / KeyValuePages.PageSize);
                 decoder.Tokens[column] = sequences[s][done[s]];
                 decoder.Positions[column] = done[s];
                 decoder.Sequences[column] = s;

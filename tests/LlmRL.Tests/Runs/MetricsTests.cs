@@ -144,7 +144,10 @@ public class MetricsTests
         var rows = new[]
         {
             new SampleRow { Step = 3, Stage = "grpo", Prompt = "2+2=", Completion = "4\n\"quoted\" <b>\u2028 日本 \ud83d\ude00", Reward = 1.5 },
-            new SampleRow { Step = 0, Stage = "eval", Policy = "sft", PromptIndex = 3, Prompt = "", Completion = "", Reference = "4", Score = double.NaN },
+            new SampleRow
+            {
+                Step = 0, Stage = "eval", Policy = "sft", PromptIndex = 3, Prompt = "", Completion = "", Reference = "4", Score = double.NaN,
+            },
         };
         using (var writer = new SamplesWriter(folder["s.jsonl"]))
         {
@@ -169,11 +172,12 @@ public class MetricsTests
     {
         string[] names =
         [
-            "loss", "grad_norm", "learning_rate", "entropy", "mean_token_accuracy", "num_tokens", "epoch", "accuracy", "margin", "mean_reward", "min_reward",
-            "max_reward", "reward", "reward_std", "kl", "completions/mean_length", "completions/clipped_ratio", "frac_reward_zero_std",
+            "loss", "grad_norm", "learning_rate", "entropy", "mean_token_accuracy", "num_tokens", "epoch", "accuracy", "margin", "mean_reward",
+            "min_reward", "max_reward", "reward", "reward_std", "kl", "completions/mean_length", "completions/clipped_ratio", "frac_reward_zero_std",
             "clip_ratio/region_mean", "rewards/math/mean", "sampling/sampling_logp_difference/max", "objective/kl", "objective/entropy",
-            "objective/non_score_reward", "objective/rlhf_reward", "objective/scores", "policy/approxkl_avg", "policy/clipfrac_avg", "policy/entropy_avg",
-            "loss/policy_avg", "loss/value_avg", "val/clipfrac_avg", "val/ratio", "val/num_eos_tokens", "lr", "episode", "pass@8", "tokens_per_second",
+            "objective/non_score_reward", "objective/rlhf_reward", "objective/scores", "policy/approxkl_avg", "policy/clipfrac_avg",
+            "policy/entropy_avg", "loss/policy_avg", "loss/value_avg", "val/clipfrac_avg", "val/ratio", "val/num_eos_tokens", "lr", "episode",
+            "pass@8", "tokens_per_second",
         ];
         Assert.All(names, name => Assert.False(string.IsNullOrEmpty(MetricCatalog.Find(name)?.Explanation), name));
         Assert.All(MetricCatalog.All, info => Assert.True(info.Explanation.EndsWith('.') && info.Title.Length > 0, info.Name));

@@ -59,7 +59,7 @@ public class RunConsoleTests
     {
         using var folder = new TemporaryFolder();
         var directory = RunDirectory.Create(folder["x"]);
-        Directory.CreateDirectory(directory.Final("grpo"));
+        foreach (var stage in new[] { "grpo", "sft", "zzz.tmp" }) Directory.CreateDirectory(directory.Final(stage));
         File.WriteAllText(directory.ReportPath, "");
         using var output = new StringWriter();
         using var console = RunConsole.Create(output, new FakeClock(), live: false);
@@ -69,7 +69,8 @@ public class RunConsoleTests
         Assert.Contains("  pass@1       0.421 ± 0.016   0.713 ± 0.014   +0.292\n", text);
         Assert.Contains("  pass@8       0.81            0.9             +0.09\n", text);
         Assert.Contains(directory.ReportPath, text);
-        Assert.Contains($"llmrl generate --model {directory.Final("grpo")}", text);
+        Assert.Contains($"Models  {directory.Final("sft")}, {directory.Final("grpo")}  (", text);
+        Assert.Contains($"llmrl generate --model {directory.Final("grpo")} --prompt", text);
         Assert.DoesNotContain('\u001b', text);
     }
 

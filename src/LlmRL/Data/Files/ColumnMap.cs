@@ -6,10 +6,10 @@ namespace LlmRL.Data;
 /// </summary>
 public sealed record ColumnMap
 {
-    /// <summary>Usual names: prompt, question, query, problem, instruction, input, post, context. Without any, the beginning that a pair shares.</summary>
+    /// <summary>Usual names: prompt, question, query, problem, instruction, input, post, context; else what a pair shares.</summary>
     public string? Prompt { get; init; }
 
-    /// <summary>Usual names: completion, response, solution, output, summary, target, label, ref_text, text; answer, where the gold answer is not one of these rows.</summary>
+    /// <summary>Usual names: completion, response, solution, output, summary, target, label, ref_text, text; else answer.</summary>
     public string? Completion { get; init; }
 
     /// <summary>Usual name: chosen.</summary>
@@ -18,7 +18,7 @@ public sealed record ColumnMap
     /// <summary>Usual name: rejected.</summary>
     public string? Rejected { get; init; }
 
-    /// <summary>Usual names: gold, gold_answer, ground_truth, reward_model.ground_truth, final_answer; answer, beside a column with the completion.</summary>
+    /// <summary>Usual names: gold, gold_answer, ground_truth, reward_model.ground_truth, final_answer; answer, beside a solution.</summary>
     public string? Answer { get; init; }
 
     /// <summary>Usual name: margin. A number.</summary>

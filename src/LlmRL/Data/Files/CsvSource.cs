@@ -43,7 +43,7 @@ public sealed class CsvSource : IExampleSource, IDisposable
         return fields.Count == header.Count
             ? new CsvRow(header, fields)
             : throw new BadInputException(
-                $"{rows.File}:{rows.Line(row)}: {fields.Count} fields, but the header has {header.Count}. Put a field that holds the delimiter in quotes.");
+                $"{rows.File}:{rows.Line(row)}: {fields.Count} fields, but the header has {header.Count}. Quote a field that holds the delimiter.");
     }
 
     private List<string> Fields(int row)

@@ -16,7 +16,8 @@ public static class ExampleFiles
         {
             ".jsonl" or ".ndjson" or ".json" => new JsonLinesSource(path, columns),
             ".csv" or ".tsv" => new CsvSource(path, columns),
-            var ending => throw new BadInputException($"{path}: files that end in '{ending}' are not read here. Use {string.Join(", ", Endings)}, or any of them with .gz."),
+            var ending => throw new BadInputException(
+                $"{path}: files that end in '{ending}' are not read here. Use {string.Join(", ", Endings)}, or any of them with .gz."),
         };
     }
 }

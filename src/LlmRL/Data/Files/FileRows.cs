@@ -118,7 +118,7 @@ internal sealed class FileRows : IDisposable
 /// <summary>Finds the rows in a stream of bytes.</summary>
 internal interface IRowSplitter
 {
-    /// <summary>Takes the next bytes; calls <paramref name="add"/> with the byte range [start, end) and the line of each row that ends in them.</summary>
+    /// <summary>Takes the next bytes; calls <paramref name="add"/> with the byte range [start, end) and line of each row that ends.</summary>
     void Next(ReadOnlySpan<byte> bytes, Action<long, long, int> add);
 
     /// <summary>The file ended.</summary>
@@ -246,7 +246,7 @@ internal sealed class CsvSplitter : IRowSplitter
     public void End(string file, Action<long, long, int> add)
     {
         if (quoted)
-            throw new BadInputException($"{file}:{quoteLine}: a quoted field that begins here is not closed. Double a quote that is part of a text: \"\".");
+            throw new BadInputException($"{file}:{quoteLine}: a quoted field that begins here is not closed. Double a quote within a text: \"\".");
         if (!blank)
             add(start, at, startLine);
     }

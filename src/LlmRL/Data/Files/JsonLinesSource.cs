@@ -56,7 +56,8 @@ public sealed class JsonLinesSource : IExampleSource, IDisposable
             return document;
         var kind = document.RootElement.ValueKind;
         document.Dispose();
-        throw new BadInputException($"{rows.File}:{rows.Line(index)}: a row is an object with named columns, but here is a JSON {kind.ToString().ToLowerInvariant()}.");
+        throw new BadInputException(
+            $"{rows.File}:{rows.Line(index)}: a row is an object with named columns, but here is a JSON {kind.ToString().ToLowerInvariant()}.");
     }
 
     // The exception's own position is within the row's bytes, so it would contradict ours.

@@ -111,7 +111,8 @@ internal sealed partial class RowMapper
         return path;
     }
 
-    private static IEnumerable<string> Parts(string path) => path.Contains('{') ? Braces().Matches(path).Select(match => match.Groups[1].Value) : [path];
+    private static IEnumerable<string> Parts(string path) =>
+        path.Contains('{') ? Braces().Matches(path).Select(match => match.Groups[1].Value) : [path];
 
     private static string Names(IRow row) => string.Join(", ", row.Columns.Select(name => name.Length == 0 ? "(no name)" : name));
 
@@ -136,7 +137,9 @@ internal sealed partial class RowMapper
     }
 
     private int Level(IRow row, int line) =>
-        Value(row, difficulty, line) is { } text && Integer().Match(text) is { Success: true } match ? int.Parse(match.ValueSpan, CultureInfo.InvariantCulture) : 0;
+        Value(row, difficulty, line) is { } text && Integer().Match(text) is { Success: true } match
+            ? int.Parse(match.ValueSpan, CultureInfo.InvariantCulture)
+            : 0;
 
     private Dictionary<string, string> Rest(IRow row)
     {

@@ -69,9 +69,8 @@ internal sealed class JsonRow(JsonElement element) : IRow
     {
         if (!value.TryGetProperty("role", out _) && !value.TryGetProperty("from", out _))
             return null;
-        return (value.TryGetProperty("content", out var content) || value.TryGetProperty("value", out content)) && content.ValueKind == JsonValueKind.String
-            ? content.GetString()
-            : null;
+        var found = value.TryGetProperty("content", out var content) || value.TryGetProperty("value", out content);
+        return found && content.ValueKind == JsonValueKind.String ? content.GetString() : null;
     }
 }
 

@@ -12,7 +12,7 @@ namespace LlmRL.Data;
 /// <c>gold_margin</c>. The hash of a post's facts decides its split (buckets 0–3 sft, 4–6 reward, 7–8 rl, 9 test). Row i is a pure function of
 /// (settings, split, i); rows of the test split are distinct.
 /// </remarks>
-public sealed class TldrGenerator : IExampleSource
+public sealed class TldrGenerator : IExampleSource, INoisyLabels
 {
     private static readonly ulong Stream = CounterRandom.Hash("tldr");
 

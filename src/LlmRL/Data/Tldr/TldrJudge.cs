@@ -26,7 +26,7 @@ public static class TldrJudge
 
     private const double WrongClause = 1.5, Repetition = 1, Stray = 0.25, Phrase = 0.25, Overlong = 0.15, Unfinished = 0.5;
 
-    /// <summary>The utility U of a summary of a post, in the units of the formula above; the best of a post is about 5 to 9, an empty summary −0.5.</summary>
+    /// <summary>The utility U of a summary of a post,: the best of a post is 5 to 8.2, an empty summary −0.5.</summary>
     public static double Utility(string prompt, string summary) => Utility(TldrPost.Parse(prompt), TldrTemplate.Words(summary));
 
     /// <summary>A summary of the highest utility: the best subset of the post's facts, each stated once and rightly.</summary>

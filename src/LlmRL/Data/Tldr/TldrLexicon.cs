@@ -71,7 +71,8 @@ internal static class TldrLexicon
     public static readonly TldrTemplate[] Closings = Templates("any advice is welcome.", "thanks for reading this far.", "please help.");
 
     /// <summary>Phrases that summaries begin with and that say nothing.</summary>
-    public static readonly TldrTemplate[] Phrases = Templates("long story short,", "to keep it short,", "basically,", "anyway,", "sorry for the long post,");
+    public static readonly TldrTemplate[] Phrases = Templates(
+        "long story short,", "to keep it short,", "basically,", "anyway,", "sorry for the long post,");
 
     private static readonly Dictionary<string, string[]> Vocabulary = new()
     {
@@ -92,7 +93,8 @@ internal static class TldrLexicon
         ["him"] = Split("him her"),
     };
 
-    private static readonly Dictionary<string, HashSet<string>> Members = Vocabulary.ToDictionary(entry => entry.Key, entry => entry.Value.ToHashSet());
+    private static readonly Dictionary<string, HashSet<string>> Members =
+        Vocabulary.ToDictionary(entry => entry.Key, entry => entry.Value.ToHashSet());
 
     /// <summary>The words that fit a slot.</summary>
     public static string[] Of(string slot) => Vocabulary[slot.TrimEnd('2')];

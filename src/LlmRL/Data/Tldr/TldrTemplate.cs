@@ -59,7 +59,7 @@ internal sealed class TldrTemplate
 
     public IEnumerable<string> Fill(IReadOnlyDictionary<string, string> values) => Parts.Select(part => IsSlot(part) ? values[part[1..^1]] : part);
 
-    /// <summary>The slots' values in the order of <see cref="Slots"/> where the words from <paramref name="start"/> on fit; null where they do not.</summary>
+    /// <summary>The slots' values, in order, where the words from <paramref name="start"/> on fit; null where they do not.</summary>
     public string[]? Match(IReadOnlyList<string> words, int start) => Match(words, start, Parts.Count);
 
     /// <summary>As <see cref="Match(IReadOnlyList{string}, int)"/>, without the closing mark.</summary>

@@ -3,7 +3,7 @@ namespace LlmRL.Data;
 /// <summary>Writes summaries as people of differing care do, and spoils them in the ways in which models do.</summary>
 internal static class TldrWriter
 {
-    /// <summary>A summary by a person of the given skill in [0, 1]: the more important a fact, the likelier it is stated; some are stated wrongly.</summary>
+    /// <summary>A summary by a person of the given skill in [0, 1]: important facts are likelier stated; some are stated wrongly.</summary>
     public static List<string> Human(TldrPost post, double skill, RandomStream random)
     {
         var words = new List<string>();

@@ -131,9 +131,12 @@ internal static partial class AnswerExtractor
     }
 
     // An answer alone, not a sentence about it.
-    private static bool IsWhole(string text) => IsFormula(text) || (text.Length <= MathText.MaxAnswer && !text.Contains('\n') && MathAnswer.Parse(text) is not (null or TextAnswer));
+    private static bool IsWhole(string text) => IsFormula(text) || (text.Length <= MathText.MaxAnswer && !text.Contains('\n') && IsMath(text));
 
-    private static bool IsFormula(string text) => MathSpan().Match(text) is { Success: true, Index: 0 } span && span.Length == text.Length && !text.Contains('\n');
+    private static bool IsMath(string text) => MathAnswer.Parse(text) is NodeAnswer;
+
+    private static bool IsFormula(string text) =>
+        MathSpan().Match(text) is { Success: true, Index: 0 } span && span.Length == text.Length && !text.Contains('\n');
 
     private static string? Stated(string text, bool formulasOnly)
     {
@@ -160,16 +163,18 @@ internal static partial class AnswerExtractor
     {
         var span = LastMatch(MathSpan(), text);
         var number = LastMatch(NumberText(), text);
-        if (span is not null && (number is null || number.Index < span.Index + span.Length) && MathAnswer.Parse(Inside(span.Value)) is not (null or TextAnswer))
+        if (span is not null && (number is null || number.Index < span.Index + span.Length) && IsMath(Inside(span.Value)))
             return Inside(span.Value);
         if (number is null)
             return text;
         // In "pages 3-5" and "x-2" the hyphen is no sign.
         var signed = number.ValueSpan[0] is '-' or '+' or '−';
-        return signed && number.Index > 0 && (char.IsLetterOrDigit(text[number.Index - 1]) || text[number.Index - 1] == ')') ? number.Value[1..] : number.Value;
+        var before = number.Index > 0 ? text[number.Index - 1] : ' ';
+        return signed && (char.IsLetterOrDigit(before) || before == ')') ? number.Value[1..] : number.Value;
     }
 
-    private static string? LastFormula(string text) => LastMatch(MathSpan(), text) is { } span && !span.ValueSpan.Contains('\n') ? Inside(span.Value) : null;
+    private static string? LastFormula(string text) =>
+        LastMatch(MathSpan(), text) is { } span && !span.ValueSpan.Contains('\n') ? Inside(span.Value) : null;
 
     private static string Inside(string span) => MathText.Unwrap(span);
 

@@ -27,17 +27,19 @@ internal static class MathComparer
     public static bool Equal(MathNode gold, MathNode answer)
     {
         if (gold is UnionNode || answer is UnionNode)
-            return gold is UnionNode a && answer is UnionNode b && SameItems(a.Parts, b.Parts);
+            return Parts(gold) is { } a && Parts(answer) is { } b && SameItems(a, b);
         if (gold is TupleNode { Items.Count: 1, IsSet: false } single)
             return Equal(single.Items[0], answer);
-        if (gold is TupleNode || answer is TupleNode)
-            return Tuples(gold, answer);
         if (gold is MatrixNode || answer is MatrixNode)
         {
+            if (Vector(gold) is { } first && Vector(answer) is { } second)
+                return SameSequence(first, second);
             return gold is MatrixNode a && answer is MatrixNode b && a.Height == b.Height && a.Width == b.Width
                 && a.Rows.Zip(b.Rows).All(rows => SameSequence(rows.First, rows.Second));
         }
 
+        if (gold is TupleNode || answer is TupleNode)
+            return Tuples(gold, answer);
         if (gold is RelationNode || answer is RelationNode)
             return Relations(gold, answer);
         return Scalars(gold, answer);
@@ -71,6 +73,23 @@ internal static class MathComparer
         return (a.Open == b.Open || a.IsList || b.IsList) && (a.Close == b.Close || a.IsList || b.IsList) && SameSequence(a.Items, b.Items);
     }
 
+    // x ≤ −1 or x ≥ 3 is a union of intervals, too.
+    private static IReadOnlyList<MathNode>? Parts(MathNode node) => node switch
+    {
+        UnionNode union => union.Parts,
+        TupleNode { IsList: true } list when list.Items.All(item => Interval(item) is not null) => [.. list.Items.Select(item => Interval(item)!)],
+        _ => null,
+    };
+
+    // (1, 2) and a row or column of the same numbers
+    private static IReadOnlyList<MathNode>? Vector(MathNode node) => node switch
+    {
+        TupleNode { Open: '(', Close: ')' } tuple => tuple.Items,
+        MatrixNode { Width: 1 } column => [.. column.Rows.Select(row => row[0])],
+        MatrixNode { Height: 1 } row => row.Rows[0],
+        _ => null,
+    };
+
     // p = 5, q = 2; p = 7, q = 2 against (5, 2), (7, 2)
     private static bool Flat(TupleNode a, TupleNode b)
     {
@@ -79,7 +98,8 @@ internal static class MathComparer
         return SameSequence([.. a.Items.SelectMany(Leaves)], [.. b.Items.SelectMany(Leaves)]);
     }
 
-    private static bool Assignments(TupleNode list) => list.Items.All(item => item is RelationNode { Operator: "=" } relation && IsName(relation.Left));
+    private static bool Assignments(TupleNode list) =>
+        list.Items.All(item => item is RelationNode { Operator: "=" } relation && IsName(relation.Left));
 
     private static IEnumerable<MathNode> Leaves(MathNode node) => node switch
     {

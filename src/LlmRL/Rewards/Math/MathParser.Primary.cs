@@ -5,13 +5,14 @@ internal sealed partial class MathParser
 {
     private static readonly HashSet<string> Functions =
     [
-        "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log", "exp", "sqrt", "abs", "floor", "ceil",
+        "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log", "exp", "sqrt",
+        "abs", "floor", "ceil",
     ];
 
     private static readonly HashSet<string> Units =
     [
-        "cm", "mm", "km", "kg", "mg", "ft", "lb", "lbs", "oz", "mph", "kmh", "hr", "hrs", "min", "sec", "ml", "pct", "usd", "yd", "mi", "gal", "in", "am", "pm",
-        "AM", "PM",
+        "cm", "mm", "km", "kg", "mg", "ft", "lb", "lbs", "oz", "mph", "kmh", "hr", "hrs", "min", "sec", "ml", "pct", "usd", "yd",
+        "mi", "gal", "in", "am", "pm", "AM", "PM",
     ];
 
     // Operators whose subscripts and superscripts are part of them: compared as written.
@@ -59,9 +60,25 @@ internal sealed partial class MathParser
         if (at < text.Length && text[at] == '_')
             return Subscripted(digits.ToString());
         var node = new NumberNode(number, point < 0 ? 0 : digits.Length - point - 1);
+        if (Ahead("\\overline{"))
+            return Repeating(node);
         if (Scientific(number) is { } scaled)
             return new NumberNode(scaled, node.Decimals);
         return point < 0 ? Mixed(node) : node;
+    }
+
+    // 0.1\overline{6} = 0.1 + 6 / (10 · 9)
+    private NumberNode? Repeating(NumberNode node)
+    {
+        at += "\\overline{".Length;
+        var start = at;
+        if (Digits() is not { } period || !Eat("}") || Rational.Power(10, -node.Decimals) is not { } scale)
+            return null;
+        var nines = Rational.Power(10, at - 1 - start) is { } power ? Rational.Add(power, -1) : null;
+        return nines is { } below && Rational.Divide(period, below) is { } part && Rational.Multiply(part, scale) is { } rest
+            && Rational.Add(node.Number, rest) is { } sum
+            ? new NumberNode(sum)
+            : null;
     }
 
     // 1.5e3, but not 2e (twice Euler's number) nor 2ex
@@ -90,8 +107,12 @@ internal sealed partial class MathParser
     {
         var start = at;
         Space();
-        if (Ahead("\\frac") && Primary() is OperationNode { Left: NumberNode, Right: NumberNode, Exact: { } part } && Rational.Add(whole.Number, part) is { } sum)
+        if (Ahead("\\frac") && Primary() is OperationNode { Left: NumberNode, Right: NumberNode, Exact: { } part }
+            && Rational.Add(whole.Number, part) is { } sum)
+        {
             return new NumberNode(sum);
+        }
+
         at = start;
         if (at >= text.Length || text[at] != ' ')
             return whole;
@@ -187,7 +208,7 @@ internal sealed partial class MathParser
             var start = at;
             if (Skip() is false)
                 return null;
-            name += "_" + Normalized(start, at).Trim('{', '}');
+            name += "_" + Normalized(start, at);
         }
 
         return new SymbolNode(name);
@@ -269,9 +290,13 @@ internal sealed partial class MathParser
         return Subscripted("\\" + (name is "varphi" ? "phi" : name is "varepsilon" ? "epsilon" : name));
     }
 
-    private static OperationNode Binomial(MathNode n, MathNode k) => new(
-        '/', new FunctionNode("factorial", n),
-        new OperationNode('*', new FunctionNode("factorial", k), new FunctionNode("factorial", new OperationNode('+', n, new OperationNode('*', new NumberNode(-1), k)))));
+    // n! / (k! (n − k)!)
+    private static OperationNode Binomial(MathNode n, MathNode k)
+    {
+        var rest = new OperationNode('+', n, new OperationNode('*', new NumberNode(-1), k));
+        var below = new OperationNode('*', new FunctionNode("factorial", k), new FunctionNode("factorial", rest));
+        return new OperationNode('/', new FunctionNode("factorial", n), below);
+    }
 
     private MathNode? Until(string close, string function) =>
         Sum() is { } inside && (Eat(close) || (function == "abs" && Eat("\\vert"))) ? new FunctionNode(function, inside) : null;

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace LlmRL.Rewards;
 
 /// <summary>
@@ -9,6 +7,13 @@ namespace LlmRL.Rewards;
 internal sealed partial class MathParser
 {
     private const int MaxDepth = 60;
+
+    // Commands after a factor that do not begin another one.
+    private static readonly HashSet<string> NoFactors =
+    [
+        "text", "le", "ge", "lt", "gt", "ne", "neq", "in", "cup", "approx", "simeq", "equiv", "end", "to", "rightarrow", "mid", "rvert", "vert", "rfloor",
+        "rceil", "land", "lor", "cdot", "times", "div", "over", "ast",
+    ];
 
     private readonly string text;
     private int at;
@@ -64,7 +69,7 @@ internal sealed partial class MathParser
             if (Union() is not { } node)
                 return null;
             nodes.Add(node);
-            if (Eat("\\approx") || Eat("\\simeq") || Eat("≈"))
+            if (EatCommand("approx") || EatCommand("simeq") || Eat("≈"))
             {
                 // What follows is a rounded form of what stands before.
                 at = text.Length;
@@ -85,7 +90,7 @@ internal sealed partial class MathParser
         if (operators.Any(sign => sign != operators[0]) || (operators.Count > 1 && operators[0] != "="))
             return null;
         // 5 + 6 = 11 is a calculation with its result.
-        return operators[0] == "=" && !nodes[0].Symbols.Any() && nodes[0] is not TupleNode
+        return operators[0] == "=" && !nodes[0].Symbols.Concat(nodes[^1].Symbols).Any() && nodes[0] is not TupleNode
             ? nodes[^1]
             : new RelationNode(nodes[0], operators[0], nodes[^1]);
     }
@@ -105,15 +110,15 @@ internal sealed partial class MathParser
     private string? RelationSign()
     {
         Space();
-        if (Eat("\\le") && !Letter())
+        if (EatCommand("le"))
             return "<=";
-        if (Eat("\\ge") && !Letter())
+        if (EatCommand("ge"))
             return ">=";
-        if (Eat("\\lt") || Eat("<"))
+        if (EatCommand("lt") || Eat("<"))
             return "<";
-        if (Eat("\\gt") || Eat(">"))
+        if (EatCommand("gt") || Eat(">"))
             return ">";
-        if (Eat("\\neq") || Eat("\\ne") || Eat("!="))
+        if (EatCommand("neq") || EatCommand("ne") || Eat("!="))
             return "!=";
         if (EatCommand("in"))
             return "in";
@@ -202,10 +207,7 @@ internal sealed partial class MathParser
         if (char.IsAsciiLetter(c))
             return WordLength() is var length && (length <= 3 || Functions.Contains(text.Substring(at, length))) && !IsUnit() && !IsConnector();
         if (c == '\\')
-            return !Ahead("\\text") && !Ahead("\\le") && !Ahead("\\ge") && !Ahead("\\in") && !Ahead("\\cup") && !Ahead("\\approx") && !Ahead("\\ne")
-                && !Ahead("\\lt") && !Ahead("\\gt") && !Ahead("\\}") && !Ahead("\\\\") && !Ahead("\\end") && !Ahead("\\simeq") && !Ahead("\\l") && !Ahead("\\r")
-                && !Ahead("\\to") && !Ahead("\\mid")
-                || Ahead("\\ln") || Ahead("\\log") || Ahead("\\lambda") || Ahead("\\rho") || Ahead("\\lfloor") || Ahead("\\lceil") || Ahead("\\infty") || Ahead("\\int");
+            return at + 1 < text.Length && char.IsAsciiLetter(text[at + 1]) ? !NoFactors.Contains(CommandName()) : Ahead("\\{");
         return c is '(' or '[' or '{' || (c == '|' && bars == 0);
     }
 
@@ -353,5 +355,14 @@ internal sealed partial class MathParser
         return end - at;
     }
 
-    private string Normalized(int start, int end) => new StringBuilder(text, start, end - start, Math.Max(16, end - start)).Replace(" ", "").ToString();
+    private string CommandName()
+    {
+        var end = at + 1;
+        while (end < text.Length && char.IsAsciiLetter(text[end]))
+            end++;
+        return text[(at + 1)..end];
+    }
+
+    private string Normalized(int start, int end) =>
+        text[start..end].Replace(" ", "", StringComparison.Ordinal).Replace("{", "", StringComparison.Ordinal).Replace("}", "", StringComparison.Ordinal);
 }

@@ -12,7 +12,8 @@ internal static partial class MathText
     private static readonly (string From, string To)[] Replacements =
     [
         ("−", "-"), ("–", "-"), ("×", "\\times "), ("÷", "/"), ("·", "\\cdot "), ("π", "\\pi "), ("√", "\\sqrt "), ("∞", "\\infty "), ("≤", "\\le "),
-        ("≥", "\\ge "), ("≠", "\\ne "), ("∪", "\\cup "), ("∈", "\\in "), ("²", "^2"), ("³", "^3"), ("½", "\\frac12 "), ("¼", "\\frac14 "), ("¾", "\\frac34 "),
+        ("≥", "\\ge "), ("≠", "\\ne "), ("∪", "\\cup "), ("∈", "\\in "), ("²", "^2"), ("³", "^3"),
+        ("½", "\\frac12 "), ("¼", "\\frac14 "), ("¾", "\\frac34 "),
         ("°", ""), ("£", ""), ("€", ""), ("¥", ""), ("’", "'"), ("\u00a0", " "), ("，", ","), ("（", "("), ("）", ")"),
         ("<=", "\\le "), (">=", "\\ge "), (",\\!", ""), ("\\!", ""), ("\\,", " "), ("\\;", " "), ("\\:", " "), ("±", "\\pm "),
         ("~", " "), ("\\$", ""), ("$", " "), ("\\%", " "), ("%", " "), ("**", "^"), ("\n", " "), ("^\\circ", ""), ("^{\\circ}", ""),
@@ -20,12 +21,21 @@ internal static partial class MathText
 
     private static readonly HashSet<string> Dropped =
     [
-        "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "displaystyle", "textstyle", "limits", "degree",
-        "quad", "qquad", "phantom", "mathstrut",
+        "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "displaystyle", "textstyle", "limits",
+        "degree", "quad", "qquad", "phantom", "mathstrut",
     ];
 
     private static readonly HashSet<string> TextCommands =
-        ["text", "mbox", "textbf", "textit", "textrm", "textnormal", "mathrm", "mathbf", "mathit", "mathsf", "operatorname", "rm", "bf", "hbox", "boldsymbol", "mathbb"];
+    [
+        "text", "mbox", "textbf", "textit", "textrm", "textnormal", "mathrm", "mathbf", "mathit", "mathsf", "operatorname", "rm", "bf", "hbox",
+        "boldsymbol", "mathbb",
+    ];
+
+    private static readonly (string Open, string Close)[] Wrappers =
+    [
+        ("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("\\boxed{", "}"), ("\\text{", "}"), ("\\mathrm{", "}"), ("\\textbf{", "}"),
+        ("\\mathbf{", "}"),
+    ];
 
     /// <summary>Turns <c>\\frac</c>, as a text escaped once too often has it, into <c>\frac</c>; rows of a matrix keep their separators.</summary>
     public static string SingleBackslashes(string text) =>
@@ -38,14 +48,10 @@ internal static partial class MathText
         for (var rounds = 0; rounds < 8; rounds++)
         {
             var before = text;
-            foreach (var (open, close) in (ReadOnlySpan<(string, string)>)[("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("\\boxed{", "}"),
-                ("\\text{", "}"), ("\\mathrm{", "}"), ("\\textbf{", "}"), ("\\mathbf{", "}")])
+            foreach (var (open, close) in Wrappers)
             {
-                if (text.Length > open.Length + close.Length && text.StartsWith(open, StringComparison.Ordinal) && text.EndsWith(close, StringComparison.Ordinal)
-                    && Encloses(text, open, close))
-                {
+                if (Encloses(text, open, close))
                     text = text[open.Length..^close.Length].Trim();
-                }
             }
 
             text = text.TrimEnd('.', ',', ';', ' ', '\n');
@@ -80,6 +86,8 @@ internal static partial class MathText
 
     private static bool Encloses(string text, string open, string close)
     {
+        if (text.Length <= open.Length + close.Length || !text.StartsWith(open, StringComparison.Ordinal) || !text.EndsWith(close, StringComparison.Ordinal))
+            return false;
         var inner = text.AsSpan(open.Length, text.Length - open.Length - close.Length);
         if (!open.EndsWith('{'))
             return inner.IndexOf(close, StringComparison.Ordinal) < 0 || inner.IndexOf("\\$", StringComparison.Ordinal) >= 0;

@@ -45,8 +45,8 @@ public static class MathVerifier
     public static bool Verify(string? gold, string? solution, bool strict = false) => Check(gold, solution, strict).Equal;
 
     /// <summary>
-    /// Judges one JSON object with <c>gold</c> and <c>answer</c> (or <c>pred</c>), strings or numbers, and gives <c>{"equal":true|false,"extracted":"…"}</c>; a
-    /// list of gold answers is met by any of them. With <c>"opts": {"match_types": ["latex"]}</c>, as Math-Verify's cases have it, numbers in
+    /// Judges one JSON object with <c>gold</c> and <c>answer</c> (or <c>pred</c>), strings or numbers, and gives
+    /// <c>{"equal":true|false,"extracted":"…"}</c>; a list of gold answers is met by any of them. With <c>"opts": {"match_types": ["latex"]}</c>, as Math-Verify's cases have it, numbers in
     /// plain text are no answers.
     /// </summary>
     /// <exception cref="BadInputException">The line is no such object.</exception>

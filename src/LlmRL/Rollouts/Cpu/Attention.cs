@@ -10,29 +10,31 @@ internal static unsafe class Attention
     /// <param name="q">(heads, E), already divided by √E.</param>
     /// <param name="heads">Query heads of this key/value head.</param>
     /// <param name="headDim">E.</param>
-    /// <param name="keyValues">Page 0 of the layer and head.</param>
-    /// <param name="pages">Layout of the cache.</param>
+    /// <param name="pages">The cache.</param>
+    /// <param name="keys">Keys of page 0 of the layer and head.</param>
+    /// <param name="values">Values of page 0 of the layer and head.</param>
     /// <param name="table">The sequence's pages.</param>
     /// <param name="count">Positions attended to, from 0.</param>
     /// <param name="scores">Scratch, (heads, <paramref name="scoreStride"/>).</param>
     /// <param name="scoreStride">At least count rounded up to 16.</param>
     /// <param name="output">(heads, E).</param>
     public static void Attend(
-        float* q, int heads, int headDim, float* keyValues, KeyValuePages pages, int* table, int count, float* scores, int scoreStride, float* output)
+        float* q, int heads, int headDim, KeyValuePages pages, float* keys, float* values, int* table, int count, float* scores, int scoreStride,
+        float* output)
     {
         var pageCount = (count + 15) / 16;
         for (var p = 0; p < pageCount; p++)
         {
-            var keys = keyValues + table[p] * pages.PageStride;
+            var page = keys + (long)table[p] * pages.KeyFloats;
             for (var h = 0; h < heads; h++)
-                Dots(q + h * headDim, keys, headDim).Store(scores + h * scoreStride + p * 16);
+                Dots(q + h * headDim, page, headDim).Store(scores + h * scoreStride + p * 16);
         }
 
         for (var h = 0; h < heads; h++)
         {
             var row = scores + h * scoreStride;
             var inverse = 1 / Softmax(row, count);
-            Mix(row, inverse, headDim, keyValues + pages.KeyFloats, pages, table, count, output + h * headDim);
+            Mix(row, inverse, headDim, values, pages, table, count, output + h * headDim);
         }
     }
 
@@ -96,7 +98,7 @@ internal static unsafe class Attention
             a = b = c = d = Vector512<float>.Zero;
             for (var t = 0; t < count;)
             {
-                var v = values + table[t >> 4] * pages.PageStride + e;
+                var v = values + (long)table[t >> 4] * pages.ValueFloats + e;
                 for (var end = Math.Min(t + 16, count); t < end; t++, v += stride)
                 {
                     var w = Vector512.Create(weights[t]);
@@ -125,7 +127,7 @@ internal static unsafe class Attention
         even = odd = Vector512<float>.Zero;
         for (var t = 0; t < count;)
         {
-            var v = values + table[t >> 4] * pages.PageStride;
+            var v = values + (long)table[t >> 4] * pages.ValueFloats;
             var end = Math.Min(t + 16, count);
             for (; t + 2 <= end; t += 2, v += 2 * stride)
             {

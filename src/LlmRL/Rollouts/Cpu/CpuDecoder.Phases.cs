@@ -126,9 +126,9 @@ internal sealed unsafe partial class CpuDecoder
                 if (head < heads)
                     PanelOps.ToRows(panel, headDim, _queries.Pointer + (nint)first * _queryWidth + head * headDim, _queryWidth, columns, scale);
                 else if (head < heads + keyValueHeads)
-                    WriteKeys(panel, first, columns, Pages.Base(layer, head - heads));
+                    WriteKeys(panel, first, columns, Pages.Keys(layer, head - heads));
                 else
-                    WriteValues(panel, first, columns, Pages.Base(layer, head - heads - keyValueHeads) + Pages.KeyFloats);
+                    WriteValues(panel, first, columns, Pages.Values(layer, head - heads - keyValueHeads));
             }
         }
 
@@ -140,7 +140,7 @@ internal sealed unsafe partial class CpuDecoder
         for (var lane = 0; lane < columns; lane++)
         {
             var position = Positions[first + lane];
-            var keys = cache + Table(Sequences[first + lane])[position / Lanes] * Pages.PageStride + position % Lanes;
+            var keys = cache + (long)Table(Sequences[first + lane])[position / Lanes] * Pages.KeyFloats + position % Lanes;
             for (var e = 0; e < _config.HeadDim; e++)
                 keys[e * Lanes] = panel[e * Lanes + lane];
         }
@@ -157,7 +157,7 @@ internal sealed unsafe partial class CpuDecoder
             {
                 var position = Positions[first + lane];
                 var page = Table(Sequences[first + lane])[position / Lanes];
-                var values = cache + page * Pages.PageStride + position % Lanes * Pages.ValueStride + e;
+                var values = cache + (long)page * Pages.ValueFloats + position % Lanes * Pages.ValueStride + e;
                 for (var i = 0; i < width; i++)
                     values[i] = rows[lane * Lanes + i];
             }
@@ -177,8 +177,8 @@ internal sealed unsafe partial class CpuDecoder
                 int head = item / _columnCount, column = item % _columnCount;
                 var offset = (nint)column * _queryWidth + head * shared * headDim;
                 Attention.Attend(
-                    _queries.Pointer + offset, shared, headDim, Pages.Base(layer, head), Pages, Table(Sequences[column]),
-                    Positions[column] + 1, scores, _scoreFloats / shared, _attended.Pointer + offset);
+                    _queries.Pointer + offset, shared, headDim, Pages, Pages.Keys(layer, head), Pages.Values(layer, head),
+                    Table(Sequences[column]), Positions[column] + 1, scores, _scoreFloats / shared, _attended.Pointer + offset);
             }
         }
 

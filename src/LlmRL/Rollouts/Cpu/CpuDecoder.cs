@@ -89,6 +89,9 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     /// <summary>The page table of a sequence.</summary>
     public int* Table(int sequence) => _tables.Pointer + (long)sequence * PagesPerSequence;
 
+    /// <summary>Takes a page for a sequence's next positions, near its other pages if it can.</summary>
+    public int AllocatePage(int sequence, int index) => Pages.Allocate(sequence * PagesPerSequence + index);
+
     /// <summary>The logits of a row of the last batch.</summary>
     public float* Logits(int row) => _logits.Pointer + (long)row * _logitStride;
 

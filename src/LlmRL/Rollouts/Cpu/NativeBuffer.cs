@@ -14,6 +14,7 @@ internal sealed unsafe class NativeBuffer<T> : IDisposable where T : unmanaged
         // calloc leaves large blocks untouched, which aligned allocation with clearing would not.
         _block = NativeMemory.AllocZeroed((nuint)(length * sizeof(T) + Alignment));
         Pointer = (T*)(((nint)_block + Alignment - 1) & -Alignment);
+        HugePages.Advise(Pointer, length * sizeof(T));
     }
 
     ~NativeBuffer() => Free();
@@ -36,4 +37,30 @@ internal sealed unsafe class NativeBuffer<T> : IDisposable where T : unmanaged
         _block = null;
         Pointer = null;
     }
+}
+
+/// <summary>Asks Linux for pages of 2 MiB, which spares a large cache most of its address translation. Elsewhere it does nothing.</summary>
+internal static unsafe class HugePages
+{
+    private const long Smallest = 4 << 20;
+    private const int SystemPage = 4096, HugePageAdvice = 14;
+
+    /// <summary>Gives the advice for whole pages inside a block; the system may ignore it.</summary>
+    public static void Advise(void* block, long bytes)
+    {
+        if (bytes < Smallest || !OperatingSystem.IsLinux())
+            return;
+        var start = ((nint)block + SystemPage - 1) & -SystemPage;
+        try
+        {
+            _ = Advise(start, (nuint)((nint)block + (nint)bytes - start), HugePageAdvice);
+        }
+        catch (Exception exception) when (exception is DllNotFoundException or EntryPointNotFoundException)
+        {
+            // Only speed is lost.
+        }
+    }
+
+    [DllImport("libc", EntryPoint = "madvise")]
+    private static extern int Advise(nint address, nuint length, int advice);
 }

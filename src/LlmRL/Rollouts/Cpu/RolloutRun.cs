@@ -150,7 +150,11 @@ internal sealed unsafe class RolloutRun : ILogitConsumer
     private void AddColumn(int column, int token, int position, int row)
     {
         if (position / PageSize == _rowPages[row])
-            _decoder.Table(row)[_rowPages[row]++] = _decoder.Pages.Allocate();
+        {
+            _decoder.Table(row)[_rowPages[row]] = _decoder.AllocatePage(row, _rowPages[row]);
+            _rowPages[row]++;
+        }
+
         _decoder.Tokens[column] = token;
         _decoder.Positions[column] = position;
         _decoder.Sequences[column] = row;
@@ -251,7 +255,7 @@ internal sealed unsafe class RolloutRun : ILogitConsumer
         _rowPages[row] = full;
         if (length % PageSize != 0)
         {
-            target[full] = _decoder.Pages.Allocate();
+            target[full] = _decoder.AllocatePage(row, full);
             _decoder.Pages.Copy(source[full], target[full]);
             _rowPages[row]++;
         }

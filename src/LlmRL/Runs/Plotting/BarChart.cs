@@ -7,19 +7,25 @@ namespace LlmRL.Runs.Plotting;
 /// <param name="Whisker">The whisker reaches from Value − Whisker to Value + Whisker.</param>
 public readonly record struct Bar(double Value, double? Whisker);
 
+/// <summary>The bars of one colour.</summary>
+/// <param name="Name">Shown in the legend.</param>
+/// <param name="Bars">A bar for each group; null where the series has none there.</param>
+/// <param name="Colour">Index of the colour, so that a name can keep its colour from chart to chart.</param>
+public sealed record BarSeries(string Name, IReadOnlyList<Bar?> Bars, int Colour);
+
 /// <summary>Groups of bars from zero, a colour for each series, with whiskers.</summary>
 public sealed class BarChart : Chart
 {
     /// <summary>Names of the groups, left to right.</summary>
     public required IReadOnlyList<string> Groups { get; init; }
 
-    /// <summary>Name → a bar for each group; null where the series has none there.</summary>
-    public required IReadOnlyList<KeyValuePair<string, IReadOnlyList<Bar?>>> Series { get; init; }
+    /// <summary>What is drawn, left to right within each group.</summary>
+    public required IReadOnlyList<BarSeries> Series { get; init; }
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<string> Legend => [.. Series.Select(series => series.Key)];
+    protected override IReadOnlyList<(string Name, int Colour)> Legend => [.. Series.Select(series => (series.Name, series.Colour))];
 
-    private IEnumerable<Bar> Bars => Series.SelectMany(series => series.Value).OfType<Bar>().Where(bar => double.IsFinite(bar.Value));
+    private IEnumerable<Bar> Bars => Series.SelectMany(series => series.Bars).OfType<Bar>().Where(bar => double.IsFinite(bar.Value));
 
     /// <inheritdoc/>
     protected override (Scale X, Scale Y) Scales()
@@ -41,19 +47,19 @@ public sealed class BarChart : Chart
             svg.Append("</g>");
             for (var i = 0; i < Series.Count; i++)
             {
-                if (Series[i].Value[group] is not { } bar || !double.IsFinite(bar.Value)) continue;
+                if (Series[i].Bars[group] is not { } bar || !double.IsFinite(bar.Value)) continue;
                 // Bars take seven tenths of a group's room, and no bar is wider than 46 units.
                 var room = PixelX(x, slot * Groups.Count) - PixelX(x, 0);
                 var width = Math.Min(46, room * 0.7 / Series.Count);
                 var centre = PixelX(x, group + 0.5) + (i - (Series.Count - 1) / 2.0) * width;
-                DrawBar(svg, y, i % Colours, Groups[group], Series[i].Key, bar, centre, width - 3);
+                DrawBar(svg, y, Series[i].Colour % Colours, Groups[group], Series[i].Name, bar, centre, width - 3);
             }
         }
     }
 
     /// <inheritdoc/>
     protected override string Describe() => string.Join(" ", Series.Select(series =>
-        $"{series.Key}: {string.Join(", ", Groups.Zip(series.Value).Where(pair => pair.Second is not null).Select(pair =>
+        $"{series.Name}: {string.Join(", ", Groups.Zip(series.Bars).Where(pair => pair.Second is not null).Select(pair =>
             $"{pair.First} {Shown.Number(pair.Second!.Value.Value)}"))}."));
 
     private void DrawBar(StringBuilder svg, Scale y, int colour, string group, string name, Bar bar, double centre, double width)

@@ -54,12 +54,13 @@ public abstract class Chart
         html.Append("<g class=\"marks\">");
         Draw(html, x, y);
         html.Append("</g><line class=\"cursor\" y1=\"").Append(N(Top)).Append("\" y2=\"").Append(N(Bottom)).Append("\"/></svg>");
-        if (Pointer(x, y) is { } pointer) html.Append("<script type=\"application/json\">").Append(JsonSerializer.Serialize(pointer)).Append("</script>");
+        if (Pointer(x, y) is { } pointer)
+            html.Append("<script type=\"application/json\">").Append(JsonSerializer.Serialize(pointer)).Append("</script>");
         return html.Append("</figure>\n").ToString();
     }
 
-    /// <summary>Names in the legend, by colour; one name or none draws no legend.</summary>
-    protected abstract IReadOnlyList<string> Legend { get; }
+    /// <summary>Names in the legend with their colours; one name or none draws no legend.</summary>
+    protected abstract IReadOnlyList<(string Name, int Colour)> Legend { get; }
 
     /// <summary>The axes; a horizontal axis without ticks is labelled by <see cref="Draw"/>.</summary>
     protected abstract (Scale X, Scale Y) Scales();
@@ -89,8 +90,8 @@ public abstract class Chart
     {
         if (Legend.Count < 2) return;
         html.Append("<div class=\"legend\">");
-        for (var i = 0; i < Legend.Count; i++)
-            html.Append("<span><i class=\"k").Append(i % Colours).Append("\"></i>").Append(Html.Escape(Legend[i])).Append("</span>");
+        foreach (var (name, colour) in Legend)
+            html.Append("<span><i class=\"k").Append(colour % Colours).Append("\"></i>").Append(Html.Escape(name)).Append("</span>");
         html.Append("</div>");
     }
 

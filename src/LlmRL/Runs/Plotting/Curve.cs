@@ -7,7 +7,8 @@ namespace LlmRL.Runs.Plotting;
 public sealed record Curve(string Name, IReadOnlyList<double> X, IReadOnlyList<double> Y)
 {
     /// <summary>
-    /// With at most <paramref name="limit"/> points: the means of equal spans, over their finite values. A plot a few hundred pixels wide shows no more.
+    /// With at most <paramref name="limit"/> points: the means of equal spans, over their finite values. A plot a few hundred pixels wide shows
+    /// no more.
     /// </summary>
     public Curve Thinned(int limit)
     {
@@ -24,8 +25,9 @@ public sealed record Curve(string Name, IReadOnlyList<double> X, IReadOnlyList<d
     }
 
     /// <summary>
-    /// The trend: at each point the mean of its neighbours, weighted by a normal density of the given width in points. It looks both ways, so it does
-    /// not lag as an exponential average does. Gaps stay gaps.
+    /// The trend by local linear regression (Cleveland 1979, "Robust locally weighted regression", without the robust part): at each point the
+    /// value of the straight line fitted to its neighbours with normal weights of the given width in points. Unlike a moving average it neither
+    /// lags nor bends at the ends. Gaps stay gaps.
     /// </summary>
     public double[] Smoothed(double width)
     {
@@ -35,18 +37,21 @@ public sealed record Curve(string Name, IReadOnlyList<double> X, IReadOnlyList<d
         {
             smooth[i] = double.NaN;
             if (!double.IsFinite(Y[i])) continue;
-            double sum = 0, weight = 0;
-            // A window cut at one side only would bend the ends of a slope, so it shrinks at both sides there.
-            var span = Math.Min(reach, Math.Max(1, Math.Min(i, smooth.Length - 1 - i)));
-            for (var j = Math.Max(0, i - span); j <= Math.Min(smooth.Length - 1, i + span); j++)
+            // Weighted sums over the distances d = j − i; the line's value at d = 0 is (Σd²·Σy − Σd·Σdy) / (Σ1·Σd² − (Σd)²).
+            double s0 = 0, s1 = 0, s2 = 0, sy = 0, sdy = 0;
+            for (var j = Math.Max(0, i - reach); j <= Math.Min(smooth.Length - 1, i + reach); j++)
             {
                 if (!double.IsFinite(Y[j])) continue;
-                var w = Math.Exp(-0.5 * (i - j) * (i - j) / (width * width));
-                sum += w * Y[j];
-                weight += w;
+                double d = j - i, w = Math.Exp(-0.5 * d * d / (width * width));
+                s0 += w;
+                s1 += w * d;
+                s2 += w * d * d;
+                sy += w * Y[j];
+                sdy += w * d * Y[j];
             }
 
-            smooth[i] = sum / weight;
+            var determinant = s0 * s2 - s1 * s1;
+            smooth[i] = determinant > 1e-9 ? (s2 * sy - s1 * sdy) / determinant : sy / s0;
         }
 
         return smooth;

@@ -17,7 +17,7 @@ public sealed class LineChart : Chart
     public double Smoothing { get; init; } = 0.02;
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<string> Legend => [.. Curves.Select(curve => curve.Name)];
+    protected override IReadOnlyList<(string Name, int Colour)> Legend => [.. Curves.Select((curve, i) => (curve.Name, i))];
 
     private Line[] Lines => lines ??= [.. Curves.Select(Prepare)];
 
@@ -26,8 +26,10 @@ public sealed class LineChart : Chart
     {
         var x = Lines.SelectMany(line => line.Points.X).DefaultIfEmpty(0).ToArray();
         var (low, high) = ValueRange();
+        // Noise just below zero is not worth a stretch of axis; an axis that nearly reaches zero should.
+        if (low < 0 && -low < 0.08 * high) low = 0;
         var fromZero = low >= 0 && low < 0.4 * high;
-        return (Scale.Nice(x.Min(), x.Max(), 6, widen: false), Scale.Nice(low, high, 4, zero: fromZero));
+        return (Scale.Nice(x.Min(), x.Max(), 6, widen: false), Scale.Nice(low, high, 5, zero: fromZero));
     }
 
     /// <inheritdoc/>
@@ -81,7 +83,7 @@ public sealed class LineChart : Chart
         return new Line(points, smooth ? points.Smoothed(Math.Max(1.5, Smoothing * points.X.Count)) : null);
     }
 
-    /// <summary>All of the trends, and the values but for the outermost hundredth where there are many: one spike must not flatten the rest.</summary>
+    /// <summary>All of the trends, and the values but for the outermost hundredths: one spike must not flatten the rest.</summary>
     private (double Low, double High) ValueRange()
     {
         double low = double.PositiveInfinity, high = double.NegativeInfinity;

@@ -9,7 +9,7 @@ public sealed class ScatterChart : Chart
     public required IReadOnlyList<Curve> Curves { get; init; }
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<string> Legend => [.. Curves.Select(curve => curve.Name)];
+    protected override IReadOnlyList<(string Name, int Colour)> Legend => [.. Curves.Select((curve, i) => (curve.Name, i))];
 
     /// <inheritdoc/>
     protected override (Scale X, Scale Y) Scales() => (Axis(curve => curve.X, 6), Axis(curve => curve.Y, 4));
@@ -23,8 +23,8 @@ public sealed class ScatterChart : Chart
             for (var j = 0; j < curve.X.Count; j++)
             {
                 if (!double.IsFinite(curve.X[j]) || !double.IsFinite(curve.Y[j])) continue;
-                svg.Append("<circle class=\"point f").Append(i % Colours).Append("\" r=\"3.5\" cx=\"").Append(N(PixelX(x, curve.X[j]))).Append("\" cy=\"")
-                    .Append(N(PixelY(y, curve.Y[j]))).Append("\"><title>")
+                svg.Append("<circle class=\"point f").Append(i % Colours).Append("\" r=\"3.5\" cx=\"").Append(N(PixelX(x, curve.X[j])))
+                    .Append("\" cy=\"").Append(N(PixelY(y, curve.Y[j]))).Append("\"><title>")
                     .Append(Html.Escape($"{curve.Name}: {Shown.Number(curve.X[j])}, {Shown.Number(curve.Y[j])}")).Append("</title></circle>");
             }
         }

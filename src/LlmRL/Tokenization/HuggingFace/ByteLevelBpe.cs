@@ -34,7 +34,8 @@ internal sealed class ByteLevelBpe
             case [ByteLevelPreTokenizer { AddPrefixSpace: false } only]:
                 scanner = only.UseRegex ? Gpt2Scanner.Instance : null;
                 break;
-            case [SplitPreTokenizer { KeepsMatches: true, Pattern: { Scanner: { } known } }, ByteLevelPreTokenizer { AddPrefixSpace: false, UseRegex: false }]:
+            case [SplitPreTokenizer { KeepsMatches: true, Pattern: { Scanner: { } known } },
+                ByteLevelPreTokenizer { AddPrefixSpace: false, UseRegex: false }]:
                 scanner = known;
                 break;
             default:

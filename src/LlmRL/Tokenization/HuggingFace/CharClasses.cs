@@ -37,6 +37,8 @@ internal static class CharClasses
 
     public static CharClass Of(char c) => Table[c];
 
+    public static CharClass Of(int codePoint) => codePoint <= char.MaxValue ? Table[codePoint] : Classify(codePoint);
+
     /// <summary>The class of the code point at <paramref name="index"/> and its length in UTF-16 units. A lone surrogate has no class.</summary>
     public static CharClass At(ReadOnlySpan<char> text, int index, out int length)
     {

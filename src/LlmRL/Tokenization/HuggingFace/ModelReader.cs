@@ -46,8 +46,12 @@ internal static class ModelReader
             }
 
             if (leftId < 0 || rightId < 0 || merged < 0)
-                throw new BadInputException($"{merge.Place}: the merge of '{left}' and '{right}' names '{(leftId < 0 ? left : rightId < 0 ? right : string.Concat(left, tail))}', "
-                    + "which the vocabulary lacks: merges and vocabulary come from different tokenizers, or the file is damaged");
+            {
+                var missing = leftId < 0 ? left : rightId < 0 ? right : string.Concat(left, tail);
+                throw new BadInputException($"{merge.Place}: the merge of '{left}' and '{right}' names '{missing}', which the vocabulary lacks: "
+                    + "merges and vocabulary come from different tokenizers, or the file is damaged");
+            }
+
             table.TryAdd(leftId, rightId, rank++, merged);
         }
 
@@ -162,10 +166,10 @@ internal static class ModelReader
     }
 }
 
-/// <summary>Where a merge stands.</summary>
-internal readonly record struct MergePlace(string File, string List, int Index)
+/// <summary>Where a merge stands: in a JSON list by its index, in a file of merges by its line.</summary>
+internal readonly record struct MergePlace(string File, string? List, int Number)
 {
-    public override string ToString() => $"{File}: {List}[{Index}]";
+    public override string ToString() => List is null ? $"{File}, line {Number}" : $"{File}: {List}[{Number}]";
 }
 
 /// <summary>Two tokens that become one.</summary>

@@ -10,8 +10,8 @@ internal abstract class Scanner
     public static Scanner? ForPattern(string pattern) => pattern switch
     {
         Gpt2Scanner.Pattern => Gpt2Scanner.Instance,
-        @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+" => new TiktokenScanner(1),
-        @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+" => new TiktokenScanner(3),
+        TiktokenScanner.PatternStart + @"\p{N}" + TiktokenScanner.PatternEnd => new TiktokenScanner(1),
+        TiktokenScanner.PatternStart + @"\p{N}{1,3}" + TiktokenScanner.PatternEnd => new TiktokenScanner(3),
         WordScanner.Pattern => WordScanner.Instance,
         CharacterScanner.Pattern => CharacterScanner.Instance,
         _ => null,
@@ -85,6 +85,9 @@ internal sealed class Gpt2Scanner : Scanner
 /// </summary>
 internal sealed class TiktokenScanner(int maxDigits) : Scanner
 {
+    public const string PatternStart = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|";
+    public const string PatternEnd = @"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
     private const CharClass Kinds = CharClass.Letter | CharClass.Number | CharClass.Space;
 
     public override int End(ReadOnlySpan<char> text, int start)

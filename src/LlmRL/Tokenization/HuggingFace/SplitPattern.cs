@@ -25,7 +25,7 @@ internal sealed class SplitPattern
     public static SplitPattern ForRegex(string pattern) =>
         Scanner.ForPattern(pattern) is { } scanner
             ? new SplitPattern(null, null, scanner)
-            : new SplitPattern(null, new Regex(PossessiveQuantifiers.Rewrite(pattern), RegexOptions.CultureInvariant), null);
+            : new SplitPattern(null, new Regex(OnigurumaPattern.Rewrite(pattern), RegexOptions.CultureInvariant), null);
 
     public static SplitPattern Parse(LocatedJson value)
     {
@@ -115,16 +115,18 @@ internal sealed class SplitPattern
             for (var i = 0; i < text.Length; i += char.IsSurrogatePair(text, i) ? 2 : 1)
             {
                 starts.Add(i);
-                units.Append(i + 1 < text.Length && char.IsSurrogatePair(text, i)
-                    ? Proxies[(int)CharUnicodeInfo.GetUnicodeCategory(char.ConvertToUtf32(text, i))]
-                    : text[i]);
-                if (i + 1 >= text.Length)
-                    break;
+                units.Append(char.IsSurrogatePair(text, i) ? ProxyOf(char.ConvertToUtf32(text, i)) : text[i]);
             }
 
             starts.Add(text.Length);
             mapped = units.ToString();
             return [.. starts];
+        }
+
+        private static char ProxyOf(int point)
+        {
+            var category = CharUnicodeInfo.GetUnicodeCategory(point);
+            return category == UnicodeCategory.OtherSymbol && CharClasses.IsWord(CharClasses.Of(point)) ? 'ⓐ' : Proxies[(int)category];
         }
 
         // The last character of each category is the least likely to be named by a pattern.

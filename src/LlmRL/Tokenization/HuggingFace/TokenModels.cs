@@ -97,6 +97,7 @@ internal sealed record BpeOptions
 internal sealed class BpeModel(Vocabulary vocabulary, PairTable merges, BpeOptions options) : ITokenModel
 {
     private readonly int[]? _byteIds = options.ByteFallback ? FallbackIds(vocabulary) : null;
+    private readonly WordCache? _cache = WordsAreApart(vocabulary, options) ? new WordCache() : null;
 
     public Vocabulary Vocabulary => vocabulary;
 
@@ -112,6 +113,39 @@ internal sealed class BpeModel(Vocabulary vocabulary, PairTable merges, BpeOptio
             return;
         }
 
+        if (_cache is null)
+        {
+            EncodeWord(piece, ids);
+            return;
+        }
+
+        for (var start = 0; start < piece.Length;)
+        {
+            var end = SpacedWords.End(piece, start);
+            var word = piece.AsSpan(start, end - start);
+            start = end;
+            if (word.Length > WordCache.MaxLength)
+            {
+                EncodeWord(word, ids);
+                continue;
+            }
+
+            var hash = WordCache.Hash(word);
+            if (_cache.TryAppend(word, hash, ids))
+                continue;
+            var first = ids.Count;
+            EncodeWord(word, ids);
+            _cache.Add(word, hash, CollectionsMarshal.AsSpan(ids)[first..]);
+        }
+    }
+
+    // Cutting at spaces is sound where no token reaches over one, and a word's ids do not depend on its neighbours.
+    private static bool WordsAreApart(Vocabulary vocabulary, BpeOptions options) =>
+        options.Prefix.Length + options.Suffix.Length == 0 && vocabulary.Find([SpacedWords.Space]) >= 0
+        && vocabulary.Texts.All(text => SpacedWords.IsWithinOne(text));
+
+    private void EncodeWord(ReadOnlySpan<char> piece, List<int> ids)
+    {
         var symbols = ArrayPool<int>.Shared.Rent((3 * piece.Length) + 1);
         var count = Characters(piece, symbols);
         count = BpeMerger.Merge(symbols.AsSpan(0, count), merges);
@@ -119,7 +153,7 @@ internal sealed class BpeModel(Vocabulary vocabulary, PairTable merges, BpeOptio
         ArrayPool<int>.Shared.Return(symbols);
     }
 
-    private int Characters(string piece, int[] symbols)
+    private int Characters(ReadOnlySpan<char> piece, int[] symbols)
     {
         var count = 0;
         var unknownBefore = false;
@@ -127,7 +161,7 @@ internal sealed class BpeModel(Vocabulary vocabulary, PairTable merges, BpeOptio
         for (int i = 0, width; i < piece.Length; i += width)
         {
             width = i + 1 < piece.Length && char.IsSurrogatePair(piece[i], piece[i + 1]) ? 2 : 1;
-            var character = piece.AsSpan(i, width);
+            var character = piece.Slice(i, width);
             var id = Find(character, i == 0, i + width == piece.Length);
             var isUnknown = false;
             if (id >= 0)

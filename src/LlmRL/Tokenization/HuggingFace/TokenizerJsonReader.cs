@@ -6,7 +6,7 @@ internal static class TokenizerJsonReader
     public static Pipeline Read(LocatedJson document)
     {
         var model = ModelReader.Read(document["model"]);
-        var added = ReadAddedTokens(document["added_tokens"]);
+        var added = ReadAddedTokens(document["added_tokens"], model.Vocabulary);
         var (prefix, suffix) = ReadTemplate(document["post_processor"]);
         return new Pipeline
         {
@@ -20,7 +20,7 @@ internal static class TokenizerJsonReader
         };
     }
 
-    private static AddedToken[] ReadAddedTokens(LocatedJson value)
+    private static AddedToken[] ReadAddedTokens(LocatedJson value, Vocabulary vocabulary)
     {
         if (value.IsAbsent)
             return [];
@@ -28,7 +28,10 @@ internal static class TokenizerJsonReader
         foreach (var item in value.Items)
         {
             var special = item["special"].FlagOr(false);
-            tokens.Add(new AddedToken(item["id"].Id, item["content"].Text)
+            var content = item["content"].Text;
+            // Where the model knows the token its id counts, as in Hugging Face's library.
+            var known = vocabulary.Find(content);
+            tokens.Add(new AddedToken(known >= 0 ? known : item["id"].Id, content)
             {
                 SingleWord = item["single_word"].FlagOr(false),
                 StripLeft = item["lstrip"].FlagOr(false),

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace LlmRL.Tokenization.HuggingFace;
 
 /// <summary>
@@ -9,6 +7,7 @@ internal sealed class UnigramModel : ITokenModel
 {
     // SentencePiece's penalty for an unknown character below the least likely token.
     private const double UnknownPenalty = 10;
+    private const int None = -1;
 
     private readonly double[] _scores;
     private readonly int _unknownId;
@@ -49,22 +48,38 @@ internal sealed class UnigramModel : ITokenModel
         for (var end = piece.Length; end > 0; end = starts[end])
             path.Add((starts[end], end, tokens[end]));
 
-        var unknownBefore = false;
+        // Neighbouring unknown characters are one unknown token, or all their bytes.
         for (var i = path.Count - 1; i >= 0; i--)
         {
             var (start, end, id) = path[i];
-            var isUnknown = id == _unknownId;
-            if (isUnknown && _byteIds is not null)
-            {
-                foreach (var b in Encoding.UTF8.GetBytes(piece[start..end]))
-                    ids.Add(_byteIds[b]);
-            }
-            else if (id >= 0 && !(isUnknown && unknownBefore))
+            if (id != None && id != _unknownId)
             {
                 ids.Add(id);
+                continue;
             }
 
-            unknownBefore = isUnknown;
+            var isSpelling = id == _unknownId;
+            for (; i > 0 && (path[i - 1].Id is None || path[i - 1].Id == _unknownId); i--)
+                (end, isSpelling) = (path[i - 1].End, false);
+            AppendUnknown(piece.AsSpan(start, end - start), isSpelling, ids);
+        }
+    }
+
+    private void AppendUnknown(ReadOnlySpan<char> text, bool isSpelling, List<int> ids)
+    {
+        // The unknown token's own spelling, alone, is that token.
+        if (_byteIds is null || isSpelling)
+        {
+            if (_unknownId >= 0)
+                ids.Add(_unknownId);
+            return;
+        }
+
+        Span<byte> bytes = stackalloc byte[4];
+        foreach (var rune in text.EnumerateRunes())
+        {
+            foreach (var b in bytes[..rune.EncodeToUtf8(bytes)])
+                ids.Add(_byteIds[b]);
         }
     }
 
@@ -88,7 +103,7 @@ internal sealed class UnigramModel : ITokenModel
             }
 
             if (!hasSingle)
-                Relax(at + width, scores[at] + _unknownScore, _unknownId);
+                Relax(at + width, scores[at] + _unknownScore, None);
 
             void Relax(int end, double score, int id)
             {

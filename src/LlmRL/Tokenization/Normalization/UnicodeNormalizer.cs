@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -14,30 +15,63 @@ internal static class UnicodeNormalizer
 
     private static readonly Lazy<Tables> Data = new(() => new Tables());
 
+    // NFC, NFD, NFKC, NFKD.
+    private static readonly Lazy<AffectedSet>[] Affected =
+    [
+        new(() => new AffectedSet(isComposed: true, isCompatibility: false)),
+        new(() => new AffectedSet(isComposed: false, isCompatibility: false)),
+        new(() => new AffectedSet(isComposed: true, isCompatibility: true)),
+        new(() => new AffectedSet(isComposed: false, isCompatibility: true)),
+    ];
+
     /// <summary>Normalises to NFC, NFD, NFKC or NFKD.</summary>
     public static string Normalize(string text, NormalizationForm form)
     {
-        // Below U+00A0 nothing changes in any form; below U+0300 nothing changes in NFC.
+        // Below U+00A0 nothing changes in any form, below U+0300 nothing changes in NFC.
         var firstAffected = form == NormalizationForm.FormC ? '\u0300' : '\u00A0';
-        var start = text.AsSpan().IndexOfAnyInRange(firstAffected, char.MaxValue);
-        if (start < 0)
+        if (!text.AsSpan().ContainsAnyInRange(firstAffected, char.MaxValue))
             return text;
-
-        // A character that stays may still compose with, or be ordered against, what follows it.
-        start = Math.Max(start - 1, 0);
-        var compatibility = form is NormalizationForm.FormKC or NormalizationForm.FormKD;
-        var points = new List<int>(text.Length - start + 8);
-        for (var i = start; i < text.Length; i++)
+        var affected = Affected[form switch
         {
-            var pair = i + 1 < text.Length && char.IsSurrogatePair(text[i], text[i + 1]);
-            Decompose(pair ? char.ConvertToUtf32(text[i], text[i + 1]) : text[i], compatibility, points);
-            i += pair ? 1 : 0;
+            NormalizationForm.FormC => 0,
+            NormalizationForm.FormD => 1,
+            NormalizationForm.FormKC => 2,
+            _ => 3,
+        }].Value;
+        StringBuilder? result = null;
+        List<int> points = [];
+        var copied = 0;
+        for (var i = 0; i < text.Length;)
+        {
+            if (!affected.Contains(PointAt(text, i, out var width)))
+            {
+                i += width;
+                continue;
+            }
+
+            // A stretch that may change: the character before it, with which it may compose, and everything up to the next one that stays.
+            var start = i == copied ? i : i > 1 && char.IsSurrogatePair(text[i - 2], text[i - 1]) ? i - 2 : i - 1;
+            points.Clear();
+            for (var j = start; j < text.Length; j += width)
+            {
+                var point = PointAt(text, j, out width);
+                if (j >= i && !affected.Contains(point))
+                    break;
+                Decompose(point, affected.IsCompatibility, points);
+                i = j >= i ? j + width : i;
+            }
+
+            Order(CollectionsMarshal.AsSpan(points));
+            if (affected.IsComposed)
+                Compose(points);
+            result ??= new StringBuilder(text.Length + 16);
+            result.Append(text, copied, start - copied);
+            foreach (var point in points)
+                Append(result, point);
+            copied = i;
         }
 
-        Order(CollectionsMarshal.AsSpan(points));
-        if (form is NormalizationForm.FormC or NormalizationForm.FormKC)
-            Compose(points);
-        return Spell(text.AsSpan(0, start), points);
+        return result is null ? text : result.Append(text, copied, text.Length - copied).ToString();
     }
 
     /// <summary>Whether a code point is a mark (\p{M}).</summary>
@@ -120,18 +154,58 @@ internal static class UnicodeNormalizer
         return data.Composites.TryGetValue((first, second), out var composite) ? composite : null;
     }
 
-    private static string Spell(ReadOnlySpan<char> prefix, List<int> points)
+    private static int PointAt(string text, int index, out int width)
     {
-        var result = new StringBuilder(prefix.Length + points.Count + 8).Append(prefix);
-        foreach (var point in points)
+        var pair = index + 1 < text.Length && char.IsSurrogatePair(text[index], text[index + 1]);
+        width = pair ? 2 : 1;
+        return pair ? char.ConvertToUtf32(text[index], text[index + 1]) : text[index];
+    }
+
+    private static void Append(StringBuilder output, int point)
+    {
+        if (point > char.MaxValue)
+            output.Append(char.ConvertFromUtf32(point));
+        else
+            output.Append((char)point);
+    }
+
+    /// <summary>The code points that a form may change, or that may compose with what stands before them.</summary>
+    private sealed class AffectedSet
+    {
+        private readonly BitArray _points = new(0x110000);
+
+        public AffectedSet(bool isComposed, bool isCompatibility)
         {
-            if (point > char.MaxValue)
-                result.Append(char.ConvertFromUtf32(point));
-            else
-                result.Append((char)point);
+            IsComposed = isComposed;
+            IsCompatibility = isCompatibility;
+            var data = Data.Value;
+            foreach (var point in data.Classes.Keys.Concat(isComposed ? data.Composites.Keys.Select(pair => pair.Item2) : []))
+                _points[point] = true;
+            var points = new List<int>();
+            foreach (var point in isCompatibility ? data.Canonical.Keys.Concat(data.Compatibility.Keys) : data.Canonical.Keys)
+            {
+                points.Clear();
+                Decompose(point, isCompatibility, points);
+                Order(CollectionsMarshal.AsSpan(points));
+                var joinsBackwards = _points[points[0]];
+                if (isComposed)
+                    Compose(points);
+                _points[point] |= joinsBackwards || points is not [var only] || only != point;
+            }
+
+            for (var i = 0; isComposed && i < VCount; i++)
+                _points[VBase + i] = true;
+            for (var i = 1; isComposed && i < TCount; i++)
+                _points[TBase + i] = true;
+            for (var i = 0; !isComposed && i < LCount * VCount * TCount; i++)
+                _points[SBase + i] = true;
         }
 
-        return result.ToString();
+        public bool IsComposed { get; }
+
+        public bool IsCompatibility { get; }
+
+        public bool Contains(int point) => _points[point];
     }
 
     private sealed class Tables

@@ -32,7 +32,7 @@ internal sealed class SentencePieceBpe
             _mergeable.Add(text, id);
             _hasUnused |= kind == PieceKind.Unused;
             _hasUserDefined |= kind == PieceKind.UserDefined;
-            _wordsAreApart &= WordEnd(text, 0) == text.Length;
+            _wordsAreApart &= SpacedWords.IsWithinOne(text);
         }
 
         _wordsAreApart &= !_hasUserDefined;
@@ -49,7 +49,7 @@ internal sealed class SentencePieceBpe
         // No piece has a space after another character, so nothing ever merges across the start of a word.
         for (var start = 0; start < text.Length;)
         {
-            var end = WordEnd(text, start);
+            var end = SpacedWords.End(text, start);
             var word = text.AsSpan(start, end - start);
             start = end;
             if (word.Length > WordCache.MaxLength)
@@ -65,15 +65,6 @@ internal sealed class SentencePieceBpe
             EncodeWord(word, ids);
             _cache.Add(word, hash, CollectionsMarshal.AsSpan(ids)[first..]);
         }
-    }
-
-    private static int WordEnd(string text, int start)
-    {
-        var end = start;
-        while (end < text.Length && text[end] == SentencePieceTokenizer.Space)
-            end++;
-        var next = text.IndexOf(SentencePieceTokenizer.Space, end);
-        return next < 0 ? text.Length : next;
     }
 
     private void EncodeWord(ReadOnlySpan<char> word, List<int> ids)

@@ -71,7 +71,8 @@ internal sealed class SentencePieceModel
         }
         catch (InvalidDataException fault)
         {
-            throw new BadInputException($"{file}: no SentencePiece model: {fault.Message}; the file may be damaged, or a Git LFS pointer: fetch it again", fault);
+            throw new BadInputException($"{file}: no SentencePiece model: {fault.Message}; "
+                + "the file may be damaged, or a Git LFS pointer: fetch it again", fault);
         }
     }
 
@@ -86,7 +87,8 @@ internal sealed class SentencePieceModel
         {
             var length = rest.Length >= 8 ? BinaryPrimitives.ReadInt32LittleEndian(rest[4..]) : -1;
             if (length < 0 || length > rest.Length - 8)
-                throw new BadInputException($"{file}: no llama2.c tokenizer: piece {model.Pieces.Count} is cut off; export it again with llama2.c's tokenizer.py");
+                throw new BadInputException($"{file}: no llama2.c tokenizer: piece {model.Pieces.Count} is cut off; "
+                    + "export it again with llama2.c's tokenizer.py");
             var score = BinaryPrimitives.ReadSingleLittleEndian(rest);
             var text = Encoding.UTF8.GetString(rest.Slice(8, length));
             model.Pieces.Add(model.Pieces.Count switch
@@ -102,7 +104,8 @@ internal sealed class SentencePieceModel
 
         return model.Pieces.Count > 259
             ? model
-            : throw new BadInputException($"{file}: no llama2.c tokenizer: only {model.Pieces.Count} pieces; export it again with llama2.c's tokenizer.py");
+            : throw new BadInputException($"{file}: no llama2.c tokenizer: only {model.Pieces.Count} pieces; "
+                + "export it again with llama2.c's tokenizer.py");
     }
 
     private void ReadPiece(ProtobufReader reader)

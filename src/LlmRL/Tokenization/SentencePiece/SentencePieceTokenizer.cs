@@ -13,8 +13,8 @@ internal readonly record struct AddedEnds(bool Bos, bool Eos);
 /// </summary>
 internal sealed class SentencePieceTokenizer : Tokenizer
 {
-    /// <summary>U+2581, which stands for a space.</summary>
-    public const char Space = '\u2581';
+    /// <summary>The visible space.</summary>
+    public const char Space = SpacedWords.Space;
 
     private readonly SentencePieceModel _model;
     private readonly SentencePieceNormalizer _normalizer;

@@ -2,9 +2,18 @@ using System.Text;
 
 namespace LlmRL.Tokenization.HuggingFace;
 
-/// <summary>Rewrites possessive quantifiers, which .NET lacks: <c>X++</c> becomes the atomic group <c>(?&gt;X+)</c>.</summary>
-internal static class PossessiveQuantifiers
+/// <summary>
+/// Rewrites what Oniguruma and .NET understand differently: the possessive <c>X++</c> becomes the atomic group <c>(?&gt;X+)</c>, and <c>\w</c> names
+/// all marks, letter numbers and circled letters.
+/// </summary>
+internal static class OnigurumaPattern
 {
+    // Circled letters are the alphabetic symbols of the basic plane. Latin-1's superscripts and fractions are word characters to Oniguruma, and
+    // yet members of a negated class that excludes them.
+    private const string Latin1Numbers = @"\u00B2\u00B3\u00B9\u00BC-\u00BE";
+
+    private const string WordMembers = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24B6-\u24E9";
+
     public static string Rewrite(string pattern)
     {
         var output = new StringBuilder(pattern.Length);
@@ -38,8 +47,38 @@ internal static class PossessiveQuantifiers
                     break;
             }
 
-            output.Append(pattern, start, i - start);
+            output.Append(Respell(pattern[start..i]));
             i = CopyQuantifier(pattern, i, output, atom);
+        }
+
+        return output.ToString();
+    }
+
+    // An atom is one character, an escape or a whole class.
+    private static string Respell(string atom) => atom switch
+    {
+        @"\w" => $"[{WordMembers}{Latin1Numbers}]",
+        @"\W" => $"[^{WordMembers}]",
+        ['[', ..] => RespellClass(atom),
+        _ => atom,
+    };
+
+    private static string RespellClass(string atom)
+    {
+        var output = new StringBuilder(atom.Length);
+        for (var i = 0; i < atom.Length; i++)
+        {
+            if (atom[i] != '\\' || i + 1 == atom.Length)
+            {
+                output.Append(atom[i]);
+                continue;
+            }
+
+            i++;
+            if (atom[i] == 'w')
+                output.Append(WordMembers).Append(atom[1] == '^' ? "" : Latin1Numbers);
+            else
+                output.Append('\\').Append(atom[i]);
         }
 
         return output.ToString();

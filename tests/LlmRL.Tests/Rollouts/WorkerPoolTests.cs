@@ -1,0 +1,64 @@
+using LlmRL.Rollouts.Cpu;
+
+namespace LlmRL.Tests.Rollouts;
+
+public sealed class WorkerPoolTests
+{
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(5)]
+    public void EveryPhaseSeesTheOneBefore(int threads)
+    {
+        using var pool = new WorkerPool(threads, 40);
+        for (var job = 0; job < 60; job++)
+        {
+            // Phase p writes neighbours' sums of phase p − 1, so a missing barrier shows.
+            var body = new Doubling(40, 64);
+            pool.Run(body);
+            Assert.All(body.Values[^1], value => Assert.Equal(Math.Pow(2, 39), value));
+            if (job % 20 == 0)
+                Thread.Sleep(5); // lets the workers park
+        }
+    }
+
+    [Fact]
+    public void AFailureReachesTheCallerAndThePoolStaysUsable()
+    {
+        using var pool = new WorkerPool(3, 4);
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.IsType<TimeZoneNotFoundException>(Assert.Throws<InvalidOperationException>(() => pool.Run(new Failing())).InnerException);
+            var body = new Doubling(4, 8);
+            pool.Run(body);
+            Assert.All(body.Values[^1], value => Assert.Equal(8, value));
+        }
+    }
+
+    private sealed class Doubling(int phaseCount, int width) : IParallelBody
+    {
+        public double[][] Values { get; } = [.. Enumerable.Range(0, phaseCount).Select(_ => new double[width])];
+
+        public void Execute(int worker, Phases phases)
+        {
+            for (var p = 0; p < Values.Length; p++)
+            {
+                while (phases.Next(width, 3, out var from, out var to))
+                    for (var i = from; i < to; i++)
+                        Values[p][i] += p == 0 ? 1 : Values[p - 1][(i + 1) % width] + Values[p - 1][(i + width / 2) % width];
+                phases.End();
+            }
+        }
+    }
+
+    private sealed class Failing : IParallelBody
+    {
+        public void Execute(int worker, Phases phases)
+        {
+            while (phases.Next(30, 1, out var from, out _))
+                if (from == 17)
+                    throw new TimeZoneNotFoundException();
+            phases.End();
+        }
+    }
+}
