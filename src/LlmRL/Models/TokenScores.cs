@@ -12,14 +12,15 @@ namespace LlmRL.Models;
 /// </remarks>
 public sealed class TokenScores : IDisposable
 {
-    private const long ChunkElements = 1 << 22;
+    private const long DefaultChunkElements = 1 << 22;
     private readonly Tensor hidden, targets;
     private readonly Transformer model;
     private readonly double temperature;
+    private readonly long chunkElements;
     private Tensor? kept;
 
-    private TokenScores(Transformer model, Tensor hidden, Tensor targets, double temperature) =>
-        (this.model, this.hidden, this.targets, this.temperature) = (model, hidden, targets, temperature);
+    private TokenScores(Transformer model, Tensor hidden, Tensor targets, double temperature, long chunkElements) =>
+        (this.model, this.hidden, this.targets, this.temperature, this.chunkElements) = (model, hidden, targets, temperature, chunkElements);
 
     /// <summary>log π(y_n | prefix_n) in nats, (N): a leaf whose gradient the loss fills.</summary>
     public Tensor LogProbs { get; private set; } = null!;
@@ -38,9 +39,14 @@ public sealed class TokenScores : IDisposable
     /// <param name="entropy">Whether entropies are computed.</param>
     /// <param name="trainable">Whether <see cref="Backward"/> will be called.</param>
     /// <param name="accuracy">Whether <see cref="Accuracy"/> is computed.</param>
-    public static TokenScores Compute(Transformer model, Tensor hidden, Tensor targets, double temperature, bool entropy, bool trainable, bool accuracy = false)
+    public static TokenScores Compute(Transformer model, Tensor hidden, Tensor targets, double temperature, bool entropy, bool trainable, bool accuracy = false) =>
+        Compute(model, hidden, targets, temperature, entropy, trainable, accuracy, DefaultChunkElements);
+
+    /// <summary>The same with a bound on the logits that exist at once.</summary>
+    internal static TokenScores Compute(
+        Transformer model, Tensor hidden, Tensor targets, double temperature, bool entropy, bool trainable, bool accuracy, long chunkElements)
     {
-        var scores = new TokenScores(model, hidden, targets, temperature);
+        var scores = new TokenScores(model, hidden, targets, temperature, chunkElements);
         using var scope = NewDisposeScope();
         var logProbs = new List<Tensor>();
         var entropies = new List<Tensor>();
@@ -133,7 +139,7 @@ public sealed class TokenScores : IDisposable
 
     private IEnumerable<(long Start, long Count)> Chunks()
     {
-        var rows = Math.Max(1, ChunkElements / model.Config.VocabSize);
+        var rows = Math.Max(1, chunkElements / model.Config.VocabSize);
         for (var start = 0L; start < hidden.size(0); start += rows)
             yield return (start, Math.Min(rows, hidden.size(0) - start));
     }
