@@ -1,3 +1,4 @@
+using LlmRL.Numerics;
 using System.Runtime.Intrinsics;
 using LlmRL.Rollouts.Cpu;
 

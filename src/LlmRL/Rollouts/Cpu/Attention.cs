@@ -1,3 +1,4 @@
+using LlmRL.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 

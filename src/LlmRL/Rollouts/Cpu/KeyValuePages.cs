@@ -1,3 +1,4 @@
+using LlmRL.Numerics;
 using System.Runtime.InteropServices;
 
 namespace LlmRL.Rollouts.Cpu;

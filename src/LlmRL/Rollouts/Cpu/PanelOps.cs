@@ -1,6 +1,7 @@
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using LlmRL.Models;
+using LlmRL.Numerics;
 
 namespace LlmRL.Rollouts.Cpu;
 

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 
-namespace LlmRL.Rollouts.Cpu;
+namespace LlmRL.Numerics;
 
 /// <summary>Work that every thread of a <see cref="WorkerPool"/> runs at the same time.</summary>
 internal interface IParallelBody
@@ -40,7 +40,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         for (var i = 0; i < _threads.Length; i++)
         {
             var worker = i + 1;
-            _threads[i] = new Thread(() => Serve(worker)) { IsBackground = true, Name = $"rollout {worker}" };
+            _threads[i] = new Thread(() => Serve(worker)) { IsBackground = true, Name = $"kernels {worker}" };
             _threads[i].Start();
         }
     }
@@ -68,7 +68,7 @@ internal sealed unsafe class WorkerPool : IDisposable
             Pause(spins);
         _body = null;
         if (_failure is { } failure)
-            throw new InvalidOperationException($"A decoding thread failed: {failure.Message}", failure);
+            throw new InvalidOperationException($"A worker thread failed: {failure.Message}", failure);
     }
 
     public void Dispose()
@@ -102,7 +102,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         for (var spins = 0; Volatile.Read(ref Arrivals) < target; spins++)
         {
             if (_failed)
-                throw new OperationCanceledException("Another decoding thread failed.");
+                throw new OperationCanceledException("Another worker thread failed.");
             Pause(spins);
         }
     }

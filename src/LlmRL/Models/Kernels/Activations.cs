@@ -1,0 +1,169 @@
+using LlmRL.Numerics;
+
+namespace LlmRL.Models.Kernels;
+
+/// <summary>Widths of a model's activations, in floats per token.</summary>
+internal readonly record struct BlockShape(ModelConfig Config)
+{
+    /// <summary>D.</summary>
+    public int Width => Config.HiddenSize;
+
+    /// <summary>(H + 2K)·E: queries, keys, values.</summary>
+    public int Qkv => (Config.NumHeads + 2 * Config.NumKeyValueHeads) * Config.HeadDim;
+
+    /// <summary>H·E.</summary>
+    public int Mixed => Config.NumHeads * Config.HeadDim;
+
+    /// <summary>F.</summary>
+    public int Inner => Config.IntermediateSize;
+
+    /// <summary>What the MLP's first layer gives: 2F for SwiGLU, else F.</summary>
+    public int Up => Config.Mlp == MlpKind.SwiGlu ? 2 * Inner : Inner;
+}
+
+/// <summary>Rows in tiles whose bounds depend on their number alone: long enough for BLAS to run at full speed, many enough to share out evenly.</summary>
+internal readonly struct RowTiles
+{
+    private const int Smallest = 64, Largest = 192, Wanted = 16;
+    private readonly int _rows;
+
+    public RowTiles(int rows)
+    {
+        _rows = rows;
+        Size = Math.Clamp(Lanes.RoundUp((rows + Wanted - 1) / Wanted), Smallest, Largest);
+        Count = (rows + Size - 1) / Size;
+    }
+
+    /// <summary>Rows of every tile but the last.</summary>
+    public int Size { get; }
+
+    /// <summary>Number of tiles.</summary>
+    public int Count { get; }
+
+    /// <summary>First row of a tile and how many it has.</summary>
+    public (int Start, int Rows) this[int tile] => (tile * Size, Math.Min(Size, _rows - tile * Size));
+}
+
+/// <summary>What one block's forward pass leaves for its backward pass; rows of all N tokens.</summary>
+internal unsafe struct LayerActivations
+{
+    /// <summary>The block's input (N, D); μ and r of its first norm (N).</summary>
+    public float* X, Mean, Inverse;
+
+    /// <summary>Queries, keys and values, rotated, (N, (H + 2K)·E).</summary>
+    public float* Qkv;
+
+    /// <summary>log Σ e^score, (N, H), and attention's output (N, H·E).</summary>
+    public float* LogSumExp, Mixed;
+
+    /// <summary>After attention (N, D); μ and r of the second norm (N).</summary>
+    public float* Middle, MiddleMean, MiddleInverse;
+
+    /// <summary>What the MLP's first layer gave, (N, 2F or F); null where nothing is kept.</summary>
+    public float* Up;
+}
+
+/// <summary>
+/// The activations of one forward pass in one block of memory, which is used again by later passes: fresh memory costs a page fault every 4 KiB. Where no
+/// backward pass follows, all layers share one layer's memory.
+/// </summary>
+internal sealed unsafe class Activations : IDisposable
+{
+    private static readonly Lock s_gate = new();
+    private static readonly List<NativeBuffer<float>> s_free = [];
+    private readonly LayerActivations[] _layers;
+    private NativeBuffer<float>? _memory;
+
+    public Activations(BlockShape shape, int rows, bool keep)
+    {
+        Kept = keep;
+        var layers = shape.Config.NumLayers;
+        _layers = new LayerActivations[layers + 1];
+        // Once to count, once to hand out.
+        var size = (long)Assign(null, shape, rows, layers) / sizeof(float);
+        _memory = Rent(size);
+        GC.AddMemoryPressure(_memory.Length * sizeof(float));
+        Assign(_memory.Pointer, shape, rows, layers);
+    }
+
+    ~Activations() => Release();
+
+    /// <summary>Whether a backward pass will read them.</summary>
+    public bool Kept { get; }
+
+    /// <summary>A layer's activations; those of layer L hold the last norm's input, μ and r only.</summary>
+    public ref LayerActivations this[int layer] => ref _layers[layer];
+
+    public void Dispose()
+    {
+        Release();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Release()
+    {
+        if (Interlocked.Exchange(ref _memory, null) is not { } memory)
+            return;
+        GC.RemoveMemoryPressure(memory.Length * sizeof(float));
+        lock (s_gate)
+            s_free.Add(memory);
+    }
+
+    private static NativeBuffer<float> Rent(long floats)
+    {
+        lock (s_gate)
+        {
+            var fits = s_free.Where(buffer => buffer.Length >= floats).MinBy(buffer => buffer.Length);
+            if (fits is not null)
+            {
+                s_free.Remove(fits);
+                return fits;
+            }
+
+            // The largest that is too small makes room for its successor, so that growing batches leave no trail of blocks.
+            if (s_free.MaxBy(buffer => buffer.Length) is { } small)
+            {
+                s_free.Remove(small);
+                small.Dispose();
+            }
+        }
+
+        return new NativeBuffer<float>(floats + floats / 8);
+    }
+
+    private float* Assign(float* at, BlockShape shape, int rows, int layers)
+    {
+        float* Take(int width)
+        {
+            var taken = at;
+            at += ((long)rows * width + Lanes.Width - 1) / Lanes.Width * Lanes.Width;
+            return taken;
+        }
+
+        var hasMean = shape.Config.Norm == NormKind.LayerNorm;
+        for (var i = 0; i <= layers; i++)
+        {
+            ref var layer = ref _layers[i];
+            if (i > 0 && !Kept)
+            {
+                layer = _layers[0];
+                continue;
+            }
+
+            layer.X = Take(shape.Width);
+            layer.Inverse = Take(1);
+            layer.Mean = hasMean ? Take(1) : null;
+            if (i == layers)
+                break;
+            layer.Qkv = Take(shape.Qkv);
+            layer.LogSumExp = Take(shape.Config.NumHeads);
+            layer.Mixed = Take(shape.Mixed);
+            layer.Middle = Kept ? Take(shape.Width) : layer.X;
+            layer.MiddleInverse = Take(1);
+            layer.MiddleMean = hasMean ? Take(1) : null;
+            layer.Up = Kept ? Take(shape.Up) : null;
+        }
+
+        return at;
+    }
+}
