@@ -15,22 +15,27 @@ public class ReferenceModelTests
 {
     private const double LogitTolerance = 1e-4;
 
-    /// <summary>The models of which both numbers and weights are there.</summary>
-    public static TheoryData<string> Names()
+    /// <summary>The models of which both numbers and weights are there, by the CPU's kernels and by tensor operations.</summary>
+    public static TheoryData<string, bool> Names()
     {
-        var names = new TheoryData<string> { "A", "A2" };
-        if (Directory.Exists(Shared.Path("fixtures/models/B")))
-            names.Add("B");
+        var names = new TheoryData<string, bool>();
+        foreach (var name in new[] { "A", "A2", "B" }.Where(name => Directory.Exists(Shared.Path($"fixtures/models/{name}"))))
+        {
+            names.Add(name, true);
+            names.Add(name, false);
+        }
+
         return names;
     }
 
     [SharedTheory("fixtures/model_A.json")]
     [MemberData(nameof(Names))]
-    public void LogitsAndLogProbsAreThoseOfTransformers(string name)
+    public void LogitsAndLogProbsAreThoseOfTransformers(string name, bool kernels)
     {
         var file = Fixture.Read($"model_{name}.json");
         using var scope = NewDisposeScope();
         using var model = ModelFolder.Load(Shared.Path($"fixtures/models/{name}"));
+        model.UsesKernels = kernels;
         var sequences = Sequences(file.GetProperty("input_ids"));
         using var guard = no_grad();
         using var batch = new TokenBatch(sequences);
@@ -48,10 +53,11 @@ public class ReferenceModelTests
 
     [SharedTheory("fixtures/model_A.json")]
     [MemberData(nameof(Names))]
-    public void GradientsOfTheLanguageModelLossAreThoseOfTransformers(string name)
+    public void GradientsOfTheLanguageModelLossAreThoseOfTransformers(string name, bool kernels)
     {
         var file = Fixture.Read($"model_{name}.json");
         using var model = ModelFolder.Load(Shared.Path($"fixtures/models/{name}"));
+        model.UsesKernels = kernels;
         var sequences = Sequences(file.GetProperty("input_ids"));
         var loss = 0.0;
         var gradient = Tiny.Gradient(model, () =>
@@ -71,7 +77,8 @@ public class ReferenceModelTests
     }
 
     [SharedTheory("fixtures/model_A.json")]
-    [MemberData(nameof(Names))]
+    [InlineData("A")]
+    [InlineData("A2")]
     public void GreedyDecodingIsThatOfTransformers(string name)
     {
         var greedy = Fixture.Read($"model_{name}.json").GetProperty("greedy");
@@ -152,6 +159,8 @@ public class ReferenceModelTests
         var reference = new ReferenceTransformer(plain);
         var expected = sequences.SelectMany(sequence => reference.Logits(sequence).SelectMany(row => row)).ToArray();
         AssertClose(expected, Floats(logits), 1e-4);
+        model.UsesKernels = false;
+        AssertClose(expected, Floats(model.Logits(model.Hidden(batch))), 1e-4);
     }
 
     private static string PlainName(string name) => name switch

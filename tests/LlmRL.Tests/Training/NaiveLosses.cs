@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace LlmRL.Tests.Training;
 
 /// <summary>
-/// The losses a second time, sequence by sequence from the whole logits with plain autograd: no packing, no padding, no mask, no chunks. Each reads
-/// like the formula in its paper.
+/// The losses a second time, sequence by sequence from the whole logits with plain autograd: no kernels, no packing, no padding, no mask, no chunks.
+/// Each reads like the formula in its paper.
 /// </summary>
 internal static class NaiveLosses
 {
@@ -30,7 +30,7 @@ internal static class NaiveLosses
     private static (Tensor LogProbs, Tensor Entropies) Forward(Transformer policy, Trajectory trajectory, double temperature)
     {
         using var batch = new TokenBatch([trajectory.AllTokens()]);
-        var logits = policy.Logits(policy.Hidden(batch)).narrow(0, trajectory.Prompt.Length - 1, trajectory.Length) / temperature;
+        var logits = policy.Logits(Hidden(policy, batch)).narrow(0, trajectory.Prompt.Length - 1, trajectory.Length) / temperature;
         var all = logits - logits.logsumexp(-1, true);
         var chosen = tensor(trajectory.Completion.Tokens.Select(id => (long)id).ToArray()).unsqueeze(1);
         return (all.gather(1, chosen).squeeze(1), -(all.exp() * all).sum(-1L));
@@ -73,11 +73,20 @@ internal static class NaiveLosses
     private static Tensor Value(OnlineStage stage, Transformer value, Trajectory trajectory)
     {
         using var batch = new TokenBatch([trajectory.AllTokens()]);
-        var values = value.Scores(value.Hidden(batch)).narrow(0, trajectory.Prompt.Length - 1, trajectory.Length);
+        var values = value.Scores(Hidden(value, batch)).narrow(0, trajectory.Prompt.Length - 1, trajectory.Length);
         var (old, returns) = (tensor(trajectory.Values), tensor(trajectory.Returns));
         if (stage is not Ppo ppo)
             return ((Reinforce)stage).VfCoef * 0.5 * (values - returns).square().sum();
         var clipped = old + (values - old).clamp(-ppo.CliprangeValue, ppo.CliprangeValue);
         return ppo.VfCoef * 0.5 * maximum((values - returns).square(), (clipped - returns).square()).sum();
+    }
+
+    /// <summary>The transformer in tensor operations that autograd follows one by one.</summary>
+    public static Tensor Hidden(Transformer model, TokenBatch batch)
+    {
+        model.UsesKernels = false;
+        var hidden = model.Hidden(batch);
+        model.UsesKernels = true;
+        return hidden;
     }
 }

@@ -25,7 +25,7 @@ public class OfflineGradientTests
             foreach (var row in batch)
             {
                 using var tokens = new TokenBatch(row.Sequences);
-                var logits = model.Logits(model.Hidden(tokens));
+                var logits = model.Logits(NaiveLosses.Hidden(model, tokens));
                 for (var t = row.PromptLength; t < row.Sequences[0].Length; t++)
                     total = total + logits[t - 1].logsumexp(0) - logits[t - 1, row.Sequences[0][t]];
             }
@@ -56,7 +56,7 @@ public class OfflineGradientTests
                 var scores = row.Sequences.Select(sequence =>
                 {
                     using var tokens = new TokenBatch([sequence]);
-                    return model.Scores(model.Hidden(tokens))[sequence.Length - 1];
+                    return model.Scores(NaiveLosses.Hidden(model, tokens))[sequence.Length - 1];
                 }).ToArray();
                 var difference = scores[0] - scores[1] - (row.Example.Margin ?? 0);
                 total = total + (1.0 + (-difference).exp()).log() + centering * (scores[0] + scores[1]).square();
