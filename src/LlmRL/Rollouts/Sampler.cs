@@ -1,6 +1,6 @@
-using LlmRL.Numerics;
 using System.Numerics.Tensors;
 using System.Runtime.Intrinsics;
+using LlmRL.Numerics;
 
 namespace LlmRL.Rollouts;
 

@@ -1,6 +1,5 @@
 using LlmRL.Models;
 using LlmRL.Numerics;
-using LlmRL.Rollouts.Cpu;
 
 namespace LlmRL.Tests.Rollouts;
 

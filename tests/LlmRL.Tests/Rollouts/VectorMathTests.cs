@@ -1,5 +1,5 @@
-using LlmRL.Numerics;
 using System.Runtime.Intrinsics;
+using LlmRL.Numerics;
 using LlmRL.Rollouts.Cpu;
 
 namespace LlmRL.Tests.Rollouts;

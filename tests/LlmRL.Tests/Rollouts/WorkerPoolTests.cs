@@ -1,5 +1,4 @@
 using LlmRL.Numerics;
-using LlmRL.Rollouts.Cpu;
 
 namespace LlmRL.Tests.Rollouts;
 

@@ -64,15 +64,12 @@ internal unsafe struct LayerActivations
 }
 
 /// <summary>
-/// The activations of one forward pass in one block of memory, which is used again by later passes: fresh memory costs a page fault every 4 KiB. Where no
-/// backward pass follows, all layers share one layer's memory.
+/// The activations of one forward pass in one block of borrowed memory. Where no backward pass follows, all layers share one layer's part of it.
 /// </summary>
 internal sealed unsafe class Activations : IDisposable
 {
-    private static readonly Lock s_gate = new();
-    private static readonly List<NativeBuffer<float>> s_free = [];
     private readonly LayerActivations[] _layers;
-    private NativeBuffer<float>? _memory;
+    private readonly BufferLease _memory;
 
     public Activations(BlockShape shape, int rows, bool keep)
     {
@@ -81,12 +78,9 @@ internal sealed unsafe class Activations : IDisposable
         _layers = new LayerActivations[layers + 1];
         // Once to count, once to hand out.
         var size = (long)Assign(null, shape, rows, layers) / sizeof(float);
-        _memory = Rent(size);
-        GC.AddMemoryPressure(_memory.Length * sizeof(float));
+        _memory = new BufferLease(size);
         Assign(_memory.Pointer, shape, rows, layers);
     }
-
-    ~Activations() => Release();
 
     /// <summary>Whether a backward pass will read them.</summary>
     public bool Kept { get; }
@@ -94,42 +88,7 @@ internal sealed unsafe class Activations : IDisposable
     /// <summary>A layer's activations; those of layer L hold the last norm's input, μ and r only.</summary>
     public ref LayerActivations this[int layer] => ref _layers[layer];
 
-    public void Dispose()
-    {
-        Release();
-        GC.SuppressFinalize(this);
-    }
-
-    private void Release()
-    {
-        if (Interlocked.Exchange(ref _memory, null) is not { } memory)
-            return;
-        GC.RemoveMemoryPressure(memory.Length * sizeof(float));
-        lock (s_gate)
-            s_free.Add(memory);
-    }
-
-    private static NativeBuffer<float> Rent(long floats)
-    {
-        lock (s_gate)
-        {
-            var fits = s_free.Where(buffer => buffer.Length >= floats).MinBy(buffer => buffer.Length);
-            if (fits is not null)
-            {
-                s_free.Remove(fits);
-                return fits;
-            }
-
-            // The largest that is too small makes room for its successor, so that growing batches leave no trail of blocks.
-            if (s_free.MaxBy(buffer => buffer.Length) is { } small)
-            {
-                s_free.Remove(small);
-                small.Dispose();
-            }
-        }
-
-        return new NativeBuffer<float>(floats + floats / 8);
-    }
+    public void Dispose() => _memory.Dispose();
 
     private float* Assign(float* at, BlockShape shape, int rows, int layers)
     {

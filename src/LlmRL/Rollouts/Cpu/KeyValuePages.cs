@@ -1,5 +1,5 @@
-using LlmRL.Numerics;
 using System.Runtime.InteropServices;
+using LlmRL.Numerics;
 
 namespace LlmRL.Rollouts.Cpu;
 
