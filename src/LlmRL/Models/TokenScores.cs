@@ -13,15 +13,16 @@ namespace LlmRL.Models;
 /// </remarks>
 public sealed class TokenScores : IDisposable
 {
-    private const long ChunkElements = 1 << 22;
+    private const long DefaultChunkElements = 1 << 24;
     private readonly Tensor hidden, targets;
     private readonly Transformer model;
     private readonly double temperature;
+    private readonly long chunkElements;
     private Tensor? kept;
     private FusedHead? fused;
 
-    private TokenScores(Transformer model, Tensor hidden, Tensor targets, double temperature) =>
-        (this.model, this.hidden, this.targets, this.temperature) = (model, hidden, targets, temperature);
+    private TokenScores(Transformer model, Tensor hidden, Tensor targets, double temperature, long chunkElements) =>
+        (this.model, this.hidden, this.targets, this.temperature, this.chunkElements) = (model, hidden, targets, temperature, chunkElements);
 
     /// <summary>log π(y_n | prefix_n) in nats, (N): a leaf whose gradient the loss fills.</summary>
     public Tensor LogProbs { get; private set; } = null!;
@@ -40,9 +41,14 @@ public sealed class TokenScores : IDisposable
     /// <param name="entropy">Whether entropies are computed.</param>
     /// <param name="trainable">Whether <see cref="Backward"/> will be called.</param>
     /// <param name="accuracy">Whether <see cref="Accuracy"/> is computed.</param>
-    public static TokenScores Compute(Transformer model, Tensor hidden, Tensor targets, double temperature, bool entropy, bool trainable, bool accuracy = false)
+    public static TokenScores Compute(Transformer model, Tensor hidden, Tensor targets, double temperature, bool entropy, bool trainable, bool accuracy = false) =>
+        Compute(model, hidden, targets, temperature, entropy, trainable, accuracy, DefaultChunkElements);
+
+    /// <summary>The same with a bound on the logits that exist at once.</summary>
+    internal static TokenScores Compute(
+        Transformer model, Tensor hidden, Tensor targets, double temperature, bool entropy, bool trainable, bool accuracy, long chunkElements)
     {
-        var scores = new TokenScores(model, hidden, targets, temperature);
+        var scores = new TokenScores(model, hidden, targets, temperature, chunkElements);
         using (no_grad())
         {
             if (model.UsesKernels)
@@ -96,7 +102,7 @@ public sealed class TokenScores : IDisposable
 
     private void ForwardFused(bool entropy, bool trainable)
     {
-        fused = new FusedHead(model, hidden, targets, temperature, entropy);
+        fused = new FusedHead(model, hidden, targets, temperature, entropy, chunkElements);
         (LogProbs, Entropies) = (fused.LogProbs, fused.Entropies);
         Accuracy = (double)fused.Hits / Math.Max(1, targets.size(0));
         if (trainable)
@@ -157,7 +163,7 @@ public sealed class TokenScores : IDisposable
 
     private IEnumerable<(long Start, long Count)> Chunks()
     {
-        var rows = Math.Max(1, ChunkElements / model.Config.VocabSize);
+        var rows = Math.Max(1, chunkElements / model.Config.VocabSize);
         for (var start = 0L; start < hidden.size(0); start += rows)
             yield return (start, Math.Min(rows, hidden.size(0) - start));
     }

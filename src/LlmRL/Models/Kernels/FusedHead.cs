@@ -10,7 +10,6 @@ namespace LlmRL.Models.Kernels;
 /// </summary>
 internal sealed unsafe class FusedHead : IDisposable
 {
-    private const long ChunkFloats = 1 << 24;
     private readonly Transformer _model;
     private readonly Tensor _hidden, _targets;
     private readonly float _inverseTemperature;
@@ -18,7 +17,7 @@ internal sealed unsafe class FusedHead : IDisposable
     private readonly BufferLease _memory;
 
     /// <summary>Runs the head forward.</summary>
-    public FusedHead(Transformer model, Tensor hidden, Tensor targets, double temperature, bool entropy)
+    public FusedHead(Transformer model, Tensor hidden, Tensor targets, double temperature, bool entropy, long chunkElements)
     {
         (_model, _targets, _inverseTemperature) = (model, targets, (float)(1 / temperature));
         _hidden = hidden.contiguous().DetachFromDisposeScope();
@@ -27,7 +26,7 @@ internal sealed unsafe class FusedHead : IDisposable
                 throw new ArgumentException($"target {target} is outside the vocabulary of {model.Config.VocabSize}");
         _rows = (int)hidden.size(0);
         _rowFloats = Lanes.RoundUp(model.Config.VocabSize);
-        _chunkRows = (int)Math.Clamp(ChunkFloats / _rowFloats, 1, Math.Max(1, _rows));
+        _chunkRows = (int)Math.Clamp(chunkElements / _rowFloats, 1, Math.Max(1, _rows));
         _memory = new BufferLease((long)_chunkRows * _rowFloats + _rows);
         LogProbs = empty([_rows], dtype: ScalarType.Float32).DetachFromDisposeScope();
         Entropies = entropy ? empty([_rows], dtype: ScalarType.Float32).DetachFromDisposeScope() : null;
