@@ -24,14 +24,17 @@ internal readonly record struct BlockShape(ModelConfig Config)
 /// <summary>Rows in tiles whose bounds depend on their number alone: long enough for BLAS to run at full speed, many enough to share out evenly.</summary>
 internal readonly struct RowTiles
 {
-    private const int Smallest = 64, Largest = 192, Wanted = 16;
+    private const int Smallest = 64, Largest = 256, Wanted = 16, CountUnit = 4, SizeUnit = 4;
     private readonly int _rows;
 
     public RowTiles(int rows)
     {
         _rows = rows;
-        Size = Math.Clamp(Lanes.RoundUp((rows + Wanted - 1) / Wanted), Smallest, Largest);
-        Count = (rows + Size - 1) / Size;
+        // Tiles of equal size, a multiple of four of them, keep two or four threads equally busy.
+        var count = Math.Max(Math.Min(Wanted, Ceiling(rows, Smallest)), Ceiling(rows, Largest));
+        Size = Ceiling(Ceiling(rows, Ceiling(count, CountUnit) * CountUnit), SizeUnit) * SizeUnit;
+        Size = Math.Max(Size, Smallest);
+        Count = Ceiling(rows, Size);
     }
 
     /// <summary>Rows of every tile but the last.</summary>
@@ -42,6 +45,8 @@ internal readonly struct RowTiles
 
     /// <summary>First row of a tile and how many it has.</summary>
     public (int Start, int Rows) this[int tile] => (tile * Size, Math.Min(Size, _rows - tile * Size));
+
+    private static int Ceiling(int dividend, int divisor) => (dividend + divisor - 1) / divisor;
 }
 
 /// <summary>What one block's forward pass leaves for its backward pass; rows of all N tokens.</summary>
