@@ -12,6 +12,12 @@ var parsed = root.Parse(args);
 if (parsed.Errors.Count == 0)
     return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 foreach (var error in parsed.Errors)
-    Console.Error.WriteLine("llmrl: " + error.Message);
+{
+    // The parser speaks of .NET's types.
+    var message = error.Message.Replace("as expected type 'System.Int32'", "as a whole number").Replace("as expected type 'System.UInt64'", "as a whole number of 0 or more")
+        .Replace("as expected type 'System.Double'", "as a number");
+    Console.Error.WriteLine("llmrl: " + message);
+}
+
 Console.Error.WriteLine("Run ./llmrl --help, or ./llmrl COMMAND --help, for what is possible.");
 return 2;

@@ -19,10 +19,7 @@ internal static class DataCommand
 
     private static void Inspect(string source)
     {
-        var parts = source.Split('/', 2);
-        var data = Generators.Names.Contains(parts[0])
-            ? Generators.Create(parts[0], parts.ElementAtOrDefault(1) ?? "train", Measured)
-            : ExampleFiles.Open(ProgramPaths.Resolve(source));
+        var data = DataSource.Parse(source, Measured).Open(source);
         Console.WriteLine($"{source}: {data.Count:N0} rows");
         for (var i = 0; i < Math.Min(Shown, data.Count); i++)
             Show(i, data[i]);

@@ -69,13 +69,7 @@ internal static class GenerateCommand
             return [prompt];
         if (!File.Exists(file))
             throw new BadInputException($"{file}: no such file.");
-        try
-        {
-            return [.. File.ReadLines(file).Select(line => line.StartsWith('"') ? JsonSerializer.Deserialize<string>(line)! : line)];
-        }
-        catch (JsonException fault)
-        {
-            throw new BadInputException($"{file}: a line that starts with a quote must be a JSON string: {fault.Message}", fault);
-        }
+        var prompts = File.ReadLines(file).Select((line, i) => JsonText.Read(line, $"{file}:{i + 1}")).ToArray();
+        return prompts.Length > 0 ? prompts : throw new BadInputException($"{file}: the file is empty; write one prompt a line.");
     }
 }

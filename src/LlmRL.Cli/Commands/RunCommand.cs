@@ -30,7 +30,7 @@ internal static class RunCommand
         using var console = RunConsole.Create(Console.Out, TimeProvider.System, RunConsole.CanBeLive(Console.IsOutputRedirected, Environment.GetEnvironmentVariable));
         using var interrupt = new Interrupt(console);
         var command = string.Join(' ', new[] { "./llmrl", "run", path }.Concat(set.SelectMany(pair => new[] { "--set", pair })));
-        var options = new PipelineOptions { Out = output, OnlyStage = stage, Resume = resume, Device = device, DeviceText = text, Command = command };
+        var options = new PipelineOptions { Out = output, RecipeFile = ProgramPaths.Resolve(path), OnlyStage = stage, Resume = resume, Device = device, DeviceText = text, Command = command };
         new Pipeline(recipe, options, console, TimeProvider.System).Run(interrupt.Token);
     }
 

@@ -26,17 +26,11 @@ internal static class TokenizeCommand
         while (Console.In.ReadLine() is { } line)
         {
             number++;
-            try
-            {
-                if (decode)
-                    output.WriteLine(JsonSerializer.Serialize(tokenizer.Decode(JsonSerializer.Deserialize<int[]>(line)), Runs.JsonLayout.OneLine));
-                else
-                    output.WriteLine("[" + string.Join(", ", tokenizer.Encode(line.StartsWith('"') ? JsonSerializer.Deserialize<string>(line)! : line, special)) + "]");
-            }
-            catch (JsonException fault)
-            {
-                throw new BadInputException($"standard input:{number}: {(decode ? "a JSON array of ids" : "a JSON string")} was expected: {fault.Message}", fault);
-            }
+            var place = $"standard input:{number}";
+            if (decode)
+                output.WriteLine(JsonSerializer.Serialize(tokenizer.Decode(JsonText.ReadIds(line, place, tokenizer.VocabularySize)), Runs.JsonLayout.OneLine));
+            else
+                output.WriteLine("[" + string.Join(", ", tokenizer.Encode(JsonText.Read(line, place), special)) + "]");
         }
     }
 }

@@ -15,9 +15,10 @@ public static class ModelConfigFile
     public static ModelConfig Read(string path)
     {
         var json = ReadJson(path);
-        var type = json["model_type"]?.GetValue<string>()
-            ?? throw new BadInputException($"{path}: key model_type is missing; it names the architecture, one of {string.Join(", ", KnownTypes)}.");
         var keys = new Keys(path, json);
+        var type = json["model_type"] is null
+            ? throw new BadInputException($"{path}: key model_type is missing; it names the architecture, one of {string.Join(", ", KnownTypes)}.")
+            : keys.Text("model_type", "");
         return type switch
         {
             "llama" or "qwen2" => Check(path, Llama(type, keys)),

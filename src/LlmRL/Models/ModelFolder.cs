@@ -13,6 +13,25 @@ public static class ModelFolder
     /// <summary>Whether a path looks like a model folder.</summary>
     public static bool IsModel(string path) => File.Exists(Path.Combine(path, ConfigName));
 
+    /// <summary>The architecture of the model in a folder.</summary>
+    /// <exception cref="BadInputException">There is none, or its config cannot be read.</exception>
+    public static ModelConfig ReadConfig(string folder) => Directory.Exists(folder)
+        ? ModelConfigFile.Read(Path.Combine(folder, ConfigName))
+        : throw new BadInputException($"{folder}: no such model folder. It must hold config.json and model.safetensors in Hugging Face layout.");
+
+    /// <summary>Checks, without reading the weights, that a folder's files are whole and that every tensor is there in the right shape.</summary>
+    /// <returns>Whether it is a reward or value model: whether it has a scalar head.</returns>
+    /// <exception cref="BadInputException">They are not.</exception>
+    public static bool Check(string folder)
+    {
+        var config = ReadConfig(folder);
+        var hasScore = ModelConfigFile.HasScalarHead(Path.Combine(folder, ConfigName));
+        using var files = OpenWeights(folder);
+        foreach (var part in ParameterLayout.Of(config, hasScore).SelectMany(spec => spec.Parts))
+            files.Find(part);
+        return hasScore;
+    }
+
     /// <summary>Loads a model.</summary>
     /// <param name="folder">A folder in Hugging Face layout.</param>
     /// <param name="scalarHead">Whether a scalar head is wanted. Where the folder holds a language model, its body is loaded and a fresh head is drawn from <paramref name="seed"/>.</param>
@@ -22,10 +41,8 @@ public static class ModelFolder
     /// <exception cref="BadInputException">A file is missing or damaged, or a tensor is missing or of another shape.</exception>
     public static Transformer Load(string folder, bool scalarHead = false, bool trainable = true, Device? device = null, ulong seed = 0)
     {
-        if (!Directory.Exists(folder))
-            throw new BadInputException($"{folder}: no such model folder. It must hold config.json and model.safetensors in Hugging Face layout.");
         var configPath = Path.Combine(folder, ConfigName);
-        var config = ModelConfigFile.Read(configPath);
+        var config = ReadConfig(folder);
         var hasScore = ModelConfigFile.HasScalarHead(configPath);
         if (hasScore && !scalarHead)
             throw new BadInputException($"{folder}: this is a reward or value model (it has a scalar head); a language model is needed here.");
@@ -97,9 +114,7 @@ public static class ModelFolder
     {
         foreach (var part in spec.Parts)
         {
-            var (reader, entry) = files.Find(part.HuggingFaceName);
-            if (!entry.Shape.SequenceEqual(part.FileShape))
-                throw new BadInputException($"{reader.Path}: tensor {entry.Name} has shape [{string.Join(", ", entry.Shape)}] but config.json asks for [{string.Join(", ", part.FileShape)}].");
+            var (reader, entry) = files.Find(part);
             var values = new float[part.Elements];
             reader.Read(entry, values);
             if (part.Transposed)
@@ -164,7 +179,15 @@ public static class ModelFolder
             }
         }
 
-        public (SafetensorsReader Reader, SafetensorsEntry Entry) Find(string name)
+        public (SafetensorsReader Reader, SafetensorsEntry Entry) Find(ParameterPart part)
+        {
+            var (reader, entry) = Find(part.HuggingFaceName);
+            return entry.Shape.SequenceEqual(part.FileShape)
+                ? (reader, entry)
+                : throw new BadInputException($"{reader.Path}: tensor {entry.Name} has shape [{string.Join(", ", entry.Shape)}] but config.json asks for [{string.Join(", ", part.FileShape)}].");
+        }
+
+        private (SafetensorsReader Reader, SafetensorsEntry Entry) Find(string name)
         {
             // GPT-2's own files and some sequence classifiers leave the prefix of the body out.
             foreach (var spelling in new[] { name, name[(name.IndexOf('.') + 1)..] })

@@ -16,7 +16,8 @@ internal interface IParallelBody
 /// </summary>
 internal sealed unsafe class WorkerPool : IDisposable
 {
-    private const int SpinsBeforeYield = 1000, SpinsBeforeParking = 4000, CountersPerLine = 8;
+    // Few spins: two threads that share a core, because other work holds the rest, would otherwise wait for each other at every barrier.
+    private const int SpinsBeforeYield = 128, SpinsBeforeParking = 4000, CountersPerLine = 8;
 
     private readonly Thread[] _threads;
     private readonly Lock _gate = new();

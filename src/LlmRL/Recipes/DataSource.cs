@@ -44,6 +44,53 @@ public sealed record DataSource : IValidated
             yield return (nameof(Columns), "columns are those of a file; name it under path");
         if (Path is not null && !File.Exists(ProgramPaths.Resolve(Path)))
             yield return (nameof(Path), $"{Path}: no such file; paths are relative to the current folder, then to the program's");
+        if (Path is null && Generator is not null && Generators.Names.Contains(Generator) && (Arithmetic is null || Generator == "arithmetic") && (Tldr is null || Generator == "tldr"))
+        {
+            foreach (var fault in GeneratorFaults())
+                yield return fault;
+        }
+    }
+
+    /// <summary>Faults of a generator's settings, found by making its first row.</summary>
+    private IEnumerable<(string Key, string Problem)> GeneratorFaults()
+    {
+        if (Split is not ("train" or "sft" or "reward" or "rl" or "test"))
+        {
+            yield return (nameof(Split), $"'{Split}' is not a split of a generated data set; use train (or sft), reward, rl or test");
+            yield break;
+        }
+
+        string? problem = null;
+        try
+        {
+            _ = Open()[0];
+        }
+        catch (BadInputException fault)
+        {
+            problem = fault.Message;
+        }
+
+        if (problem is not null)
+            yield return (problem.Contains("split", StringComparison.Ordinal) ? nameof(Split) : Count is null ? nameof(Generator) : nameof(Count), problem);
+    }
+
+    /// <summary>A data set as commands name it: a file, or a generator as <c>NAME</c> or <c>NAME/SPLIT</c>.</summary>
+    /// <param name="text">What was typed.</param>
+    /// <param name="generated">How many rows a generator makes.</param>
+    public static DataSource Parse(string text, int generated)
+    {
+        var parts = text.Split('/', 2);
+        return Generators.Names.Contains(parts[0]) && !File.Exists(text)
+            ? new DataSource { Generator = parts[0], Split = parts.Length > 1 ? parts[1] : "train", Count = generated }
+            : new DataSource { Path = text };
+    }
+
+    /// <summary>Opens a data set that a command named; its faults name the command's text.</summary>
+    public IExampleSource Open(string text)
+    {
+        foreach (var (_, problem) in Validate())
+            throw new BadInputException(Path is null ? $"{text}: {problem}." : $"{problem}. Generators are {string.Join(", ", Generators.Names)}, each with a split such as arithmetic/test.");
+        return Open();
     }
 
     /// <summary>Opens the data set.</summary>

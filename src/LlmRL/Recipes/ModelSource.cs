@@ -36,6 +36,19 @@ public sealed record ModelSource : IValidated
             yield return (nameof(Config), "a model without weights needs a tokenizer: bytes, characters, words, or a path");
         if (Tokenizer is "characters" or "words" && VocabularyData is null)
             yield return (nameof(Tokenizer), $"a vocabulary of {Tokenizer} is built from texts; name them under vocabulary_data");
+        if (VocabularyData is not null && Tokenizer is not ("characters" or "words"))
+            yield return (nameof(VocabularyData), "texts are only used with tokenizer: characters or tokenizer: words");
+        if (Path is not null && !ModelFolder.IsModel(ProgramPaths.Resolve(Path)))
+        {
+            yield return (nameof(Path), Directory.Exists(ProgramPaths.Resolve(Path))
+                ? $"{Path}: this folder has no config.json; a model is a folder in Hugging Face layout"
+                : $"{Path}: no such folder; paths are relative to the current folder, then to the program's");
+        }
+
+        if (Config is not null && !File.Exists(ProgramPaths.Resolve(Config)))
+            yield return (nameof(Config), $"{Config}: no such file; name a config.json, such as one in models/");
+        if (Tokenizer is not null and not ("bytes" or "characters" or "words") && ProgramPaths.Resolve(Tokenizer) is var place && !File.Exists(place) && !Directory.Exists(place))
+            yield return (nameof(Tokenizer), $"{Tokenizer}: no such file or folder; write bytes, characters, words, or a tokenizer's path");
     }
 
     /// <summary>Builds or loads the tokenizer.</summary>

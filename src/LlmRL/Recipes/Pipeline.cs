@@ -1,6 +1,7 @@
 using LlmRL.Algorithms;
 using LlmRL.Recipes.Binding;
 using LlmRL.Runs;
+using LlmRL.Tokenization;
 using LlmRL.Training;
 using TorchSharp;
 
@@ -17,6 +18,9 @@ public sealed record PipelineOptions
 
     /// <summary>Continue an interrupted stage from its newest checkpoint.</summary>
     public bool Resume { get; init; }
+
+    /// <summary>The recipe's file, for messages; null where the recipe was made in code.</summary>
+    public string? RecipeFile { get; init; }
 
     /// <summary>Where models live.</summary>
     public required torch.Device Device { get; init; }
@@ -37,7 +41,17 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
     public RunSummary Run(CancellationToken cancellation)
     {
         var wanted = Wanted();
-        var tokenizer = recipe.Model.OpenTokenizer();
+        var environment = new RunEnvironment
+        {
+            Recipe = recipe,
+            Tokenizer = OpenTokenizer(),
+            Device = options.Device,
+            Console = console,
+            Time = time,
+            Cancellation = cancellation,
+            Resume = options.Resume,
+        };
+        Preflight.Check(wanted, environment, Where);
         var directory = RunDirectory.Create(options.Out ?? Path.Combine("runs", $"{recipe.Name}-seed{recipe.Seed}"));
         using var running = directory.Lock();
         console.RunStarted(recipe.Name, [.. wanted.Select(stage => stage.Name)], options.DeviceText, directory.Root);
@@ -46,18 +60,7 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
         var summary = NewSummary(directory);
         var outdated = Prepare(wanted, ledger, summary, directory);
         using var log = new RunLog(directory, console, time, Environment.MachineName);
-        var environment = new RunEnvironment
-        {
-            Recipe = recipe,
-            Tokenizer = tokenizer,
-            Device = options.Device,
-            Directory = directory,
-            Log = log,
-            Console = console,
-            Time = time,
-            Cancellation = cancellation,
-            Resume = options.Resume,
-        };
+        (environment.Directory, environment.Log) = (directory, log);
         foreach (var stage in wanted)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -87,11 +90,28 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
         var outdated = wanted.Where(stage => summary.Stage(stage.Name) is null || !ledger.IsFinished(stage)).ToHashSet();
         foreach (var stage in outdated)
         {
-            if (!ledger.Begin(stage, options.Resume))
+            var checkpoint = directory.CheckpointSteps(stage.Name).LastOrDefault();
+            if (ledger.Begin(stage, options.Resume))
+                StageLogs.ForgetAfter(directory, stage.Name, checkpoint);
+            else
                 StageLogs.Forget(directory, stage.Name);
         }
 
         return outdated;
+    }
+
+    private string Where(string key) => options.RecipeFile is { } file ? RecipeBinder.Locate(file, key) : recipe.Name;
+
+    private Tokenizer OpenTokenizer()
+    {
+        try
+        {
+            return recipe.Model.OpenTokenizer();
+        }
+        catch (BadInputException fault)
+        {
+            throw new BadInputException($"{Where("model.tokenizer")}: model.tokenizer: {fault.Message}", fault);
+        }
     }
 
     private RunSummary NewSummary(RunDirectory directory) => new()

@@ -26,15 +26,48 @@ public sealed record Recipe : IValidated
     {
         if (Stages.Count == 0)
             yield return (nameof(Stages), "the list is empty; a recipe needs at least one stage");
-        var known = new HashSet<string>(StringComparer.Ordinal) { BaseModel };
-        foreach (var stage in Stages)
+        if (Name.Length == 0 || Name.Any(c => c is '/' or '\\' || char.IsControl(c)) || Name is "." or "..")
+            yield return (nameof(Name), $"'{Name}' cannot be part of a folder's name; use letters, digits, - and _");
+        var known = new Dictionary<string, Stage?>(StringComparer.Ordinal) { [BaseModel] = null };
+        for (var i = 0; i < Stages.Count; i++)
         {
-            if (stage.Name.AsSpan().ContainsAny("/\\") || stage.Name is "" or "." or "..")
-                yield return (nameof(Stages), $"'{stage.Name}' is no name for a stage; use letters, digits, - and _");
-            foreach (var input in stage.Inputs.Where(input => !known.Contains(input) && !Directory.Exists(ProgramPaths.Resolve(input))))
-                yield return (nameof(Stages), $"stage {stage.Name} reads '{input}', which is neither a stage before it ({string.Join(", ", known.Order(StringComparer.Ordinal))}) nor a folder");
-            if (!known.Add(stage.Name))
-                yield return (nameof(Stages), $"two stages are named '{stage.Name}'; give each its own name");
+            var (stage, key) = (Stages[i], KeyOf(i));
+            if (!IsFolderName(stage.Name))
+                yield return ($"{key}.name", $"'{stage.Name}' is no name for a stage; use letters, digits, - and _");
+            foreach (var reference in StageReference.Of(stage))
+            {
+                if (Problem(reference, known) is { } problem)
+                    yield return ($"{key}.{reference.Key}", problem);
+            }
+
+            if (stage.Name == BaseModel)
+                yield return ($"{key}.name", $"'{BaseModel}' means the recipe's own model; give the stage another name");
+            else if (!known.TryAdd(stage.Name, stage))
+                yield return ($"{key}.name", $"two stages are named '{stage.Name}'; give each its own name");
         }
+    }
+
+    /// <summary>The dotted key of a stage's settings: <c>stages.1.grpo</c>.</summary>
+    internal string KeyOf(int index) => $"stages.{index}.{Variants.NameOf(Stages[index].GetType())}";
+
+    // The same rule as the run directory's, which names folders after stages.
+    private static bool IsFolderName(string name) => name.Length > 0 && name[0] != '.' && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.');
+
+    private static string? Problem(StageReference reference, Dictionary<string, Stage?> known)
+    {
+        if (!known.TryGetValue(reference.Name, out var source))
+        {
+            var stages = known.Where(pair => pair.Value is null or { HasModel: true }).Select(pair => pair.Key);
+            return Directory.Exists(ProgramPaths.Resolve(reference.Name)) ? null
+                : $"'{reference.Name}' is neither a model before this stage nor a folder; there are {string.Join(", ", stages)}";
+        }
+
+        if (source is { HasModel: false })
+            return $"stage '{reference.Name}' leaves no model; name one that trains";
+        if (reference.ScalarHead == false && source is RewardModel)
+            return $"stage '{reference.Name}' is a reward model, which writes no text; name a policy";
+        if (reference.ScalarHead == true && source is not null and not RewardModel)
+            return $"stage '{reference.Name}' is no reward model; name a reward_model stage";
+        return null;
     }
 }

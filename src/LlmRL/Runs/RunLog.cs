@@ -37,11 +37,17 @@ public sealed class RunLog : IDisposable
     {
         get
         {
-            metrics.Sync();
-            timings.Sync();
-            samples.Sync();
+            Sync();
             return new LogPosition(metrics.Length, timings.Length, samples.Length);
         }
+    }
+
+    /// <summary>Puts everything logged so far on the disk itself.</summary>
+    public void Sync()
+    {
+        metrics.Sync();
+        timings.Sync();
+        samples.Sync();
     }
 
     /// <summary>Forgets what was logged after a checkpoint.</summary>

@@ -21,17 +21,16 @@ public static class OfflineLoop
         var start = checkpoints.Resume();
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;
-        BatchMetrics? first = null, metrics = null;
+        BatchMetrics? metrics = null;
         for (var step = start; step < stage.Steps; step++)
         {
-            context.Cancellation.ThrowIfCancellationRequested();
+            checkpoints.StopWhereAsked(step, tokens);
             var clock = Stopwatch.StartNew();
             var batch = Take(stage, context, data, order, step, model.Config.MaxPositions);
             metrics = Accumulate(stage, model, batch, train: true);
             var learningRate = stage.LearningRateAt(step);
             var norm = context.Guard(step, metrics, () => optimizer.Step(learningRate));
             tokens += batch.Sum(example => example.Length);
-            first ??= metrics;
             context.Log.Step(step + 1, [
                 .. metrics.Means(), new("grad_norm", norm), new("learning_rate", learningRate), new("num_tokens", tokens),
                 new("epoch", (step + 1.0) * stage.BatchSize / data.Count), new("step_time", clock.Elapsed.TotalSeconds),
@@ -41,7 +40,7 @@ public static class OfflineLoop
 
         stage.Finish(model, context);
         context.SaveFinal(model);
-        return context.Summary(stage, Headline(stage, context, model, first, metrics));
+        return context.Summary(stage, Headline(stage, context, model, metrics));
     }
 
     /// <summary>The rows of a step, those that are too long replaced by the next ones in order.</summary>
@@ -75,12 +74,13 @@ public static class OfflineLoop
     }
 
     /// <summary>Loss and accuracy of the first and last step, and of the held-out rows.</summary>
-    private static OrderedDictionary<string, double> Headline(OfflineStage stage, StageContext context, Transformer model, BatchMetrics? first, BatchMetrics? last)
+    private static OrderedDictionary<string, double> Headline(OfflineStage stage, StageContext context, Transformer model, BatchMetrics? last)
     {
         var headline = new OrderedDictionary<string, double>();
-        if (first is not null && last is not null)
+        if (last is not null)
         {
-            headline["loss/first"] = first["loss"];
+            // From the log, so that a run which was interrupted has the same headline.
+            headline["loss/first"] = context.Logged("loss").First();
             foreach (var (name, value) in last.Means())
                 headline[name] = value;
         }

@@ -19,13 +19,12 @@ public static class OnlineLoop
         var start = checkpoints.Resume();
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;
-        var trend = new RewardTrend();
         for (var step = start; step < stage.Steps; step++)
         {
-            context.Cancellation.ThrowIfCancellationRequested();
+            checkpoints.StopWhereAsked(step, tokens);
             var clock = Stopwatch.StartNew();
             var metrics = new BatchMetrics();
-            var rollout = sampler.Sample(step);
+            var rollout = checkpoints.SaveWhereStopped(step, tokens, () => sampler.Sample(step));
             var sampled = clock.Elapsed;
             models.AddReferenceLogProbs(rollout);
             models.AddValues(rollout);
@@ -35,17 +34,16 @@ public static class OnlineLoop
 
             tokens += rollout.TokenCount;
             RolloutMetrics.Add(rollout, stage, metrics);
-            trend.Add(step, metrics["reward"]);
             context.Log.Step(step + 1, [
                 .. metrics.Means(), new("learning_rate", stage.LearningRateAt(step)), new("num_tokens", tokens), new("episode", (step + 1.0) * rollout.Trajectories.Count),
-                new("step_time", clock.Elapsed.TotalSeconds), new("sampling_time", sampled.TotalSeconds),
+                new("step_time", clock.Elapsed.TotalSeconds), new("time/sampling", sampled.TotalSeconds),
                 new("tokens_per_second", rollout.TokenCount / clock.Elapsed.TotalSeconds)]);
             RolloutMetrics.LogSamples(rollout, stage, context, step);
             checkpoints.AfterStep(step + 1, tokens);
         }
 
         context.SaveFinal(models.Policy);
-        return context.Summary(stage, trend.Headline());
+        return context.Summary(stage, RewardTrend(context));
     }
 
     /// <summary>Epochs × minibatches of optimizer steps over one rollout.</summary>
@@ -91,17 +89,11 @@ public static class OnlineLoop
             RolloutMetrics.AddSamplingDifference(batch, metrics);
     }
 
-    /// <summary>Mean reward of the first and the last tenth of the steps, for the summary.</summary>
-    private sealed class RewardTrend
+    /// <summary>Mean reward of the first and the last tenth of the steps, for the summary. From the log, so that a run which was interrupted has the same.</summary>
+    private static OrderedDictionary<string, double> RewardTrend(StageContext context)
     {
-        private readonly List<double> rewards = [];
-
-        public void Add(int step, double reward) => rewards.Add(reward);
-
-        public OrderedDictionary<string, double> Headline()
-        {
-            var window = Math.Max(1, rewards.Count / 10);
-            return rewards.Count == 0 ? [] : new() { ["reward/first"] = rewards.Take(window).Average(), ["reward/last"] = rewards.TakeLast(window).Average() };
-        }
+        var rewards = context.Logged("reward").ToArray();
+        var window = Math.Max(1, rewards.Length / 10);
+        return rewards.Length == 0 ? [] : new() { ["reward/first"] = rewards.Take(window).Average(), ["reward/last"] = rewards.TakeLast(window).Average() };
     }
 }

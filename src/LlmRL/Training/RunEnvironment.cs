@@ -1,3 +1,4 @@
+using LlmRL.Data;
 using LlmRL.Models;
 using LlmRL.Recipes;
 using LlmRL.Runs;
@@ -9,6 +10,8 @@ namespace LlmRL.Training;
 /// <summary>What all stages of a run share.</summary>
 public sealed class RunEnvironment
 {
+    private readonly Dictionary<DataSource, IExampleSource> opened = [];
+
     /// <summary>The recipe.</summary>
     public required Recipe Recipe { get; init; }
 
@@ -18,11 +21,19 @@ public sealed class RunEnvironment
     /// <summary>Where models live.</summary>
     public required torch.Device Device { get; init; }
 
-    /// <summary>Everything on disk.</summary>
-    public required RunDirectory Directory { get; init; }
+    /// <summary>Everything on disk. Not there while a recipe is only checked.</summary>
+    public RunDirectory Directory
+    {
+        get => field ?? throw new InvalidOperationException("the recipe is only being checked; there is no run directory yet");
+        set;
+    }
 
-    /// <summary>Metrics and samples.</summary>
-    public required RunLog Log { get; init; }
+    /// <summary>Metrics and samples. Not there while a recipe is only checked.</summary>
+    public RunLog Log
+    {
+        get => field ?? throw new InvalidOperationException("the recipe is only being checked; there are no logs yet");
+        set;
+    }
 
     /// <summary>What the user sees.</summary>
     public required RunConsole Console { get; init; }
@@ -36,11 +47,23 @@ public sealed class RunEnvironment
     /// <summary>Whether a stage continues from its newest checkpoint.</summary>
     public bool Resume { get; init; }
 
+    /// <summary>Opens a data set; the same source gives the same object.</summary>
+    public IExampleSource Open(DataSource source)
+    {
+        if (!opened.TryGetValue(source, out var examples))
+            opened[source] = examples = source.Open();
+        return examples;
+    }
+
     /// <summary>Loads a model; see <see cref="StageContext.LoadModel"/>.</summary>
     public Transformer LoadModel(string reference, bool scalarHead, bool trainable, ulong initKey)
     {
         if (FolderOf(reference) is { } folder)
-            return CheckVocabulary(ModelFolder.Load(folder, scalarHead, trainable, Device, initKey), folder);
+        {
+            CheckVocabulary(ModelFolder.ReadConfig(folder), folder);
+            return ModelFolder.Load(folder, scalarHead, trainable, Device, initKey);
+        }
+
         if (reference == Recipe.BaseModel && Recipe.Model.Config is { } config)
         {
             var architecture = Recipe.Model.Architecture(config, Tokenizer);
@@ -64,12 +87,10 @@ public sealed class RunEnvironment
         return System.IO.Directory.Exists(folder) ? folder : null;
     }
 
-    private Transformer CheckVocabulary(Transformer model, string folder)
+    /// <summary>Refuses a model that knows fewer ids than the tokenizer has.</summary>
+    internal void CheckVocabulary(ModelConfig model, string folder)
     {
-        if (model.Config.VocabSize >= Tokenizer.VocabularySize)
-            return model;
-        var size = model.Config.VocabSize;
-        model.Dispose();
-        throw new BadInputException($"{folder}: the model knows {size} token ids but the tokenizer has {Tokenizer.VocabularySize}; they do not belong together. Name the right one under model.tokenizer.");
+        if (model.VocabSize < Tokenizer.VocabularySize)
+            throw new BadInputException($"{folder}: the model knows {model.VocabSize} token ids but the tokenizer has {Tokenizer.VocabularySize}; they do not belong together. Name the right one under model.tokenizer.");
     }
 }

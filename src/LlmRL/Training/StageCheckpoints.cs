@@ -46,8 +46,7 @@ public sealed class StageCheckpoints(
                 optimizer.StepCount = root.GetProperty("optimizer_steps").GetInt64();
             foreach (var pair in root.GetProperty("state").EnumerateObject())
                 State[pair.Name] = pair.Value.GetDouble();
-            var log = root.GetProperty("log");
-            context.Log.CutBackTo(new LogPosition(log.GetProperty("metrics").GetInt64(), log.GetProperty("timings").GetInt64(), log.GetProperty("samples").GetInt64()));
+            context.EarlierSeconds = root.GetProperty("seconds").GetDouble();
         }
         catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or IOException)
         {
@@ -66,6 +65,33 @@ public sealed class StageCheckpoints(
             Write(step, tokens);
     }
 
+    /// <summary>Ends the stage with a checkpoint where the run was asked to stop.</summary>
+    /// <exception cref="OperationCanceledException">It was.</exception>
+    public void StopWhereAsked(int step, long tokens) => SaveWhereStopped(step, tokens, () =>
+    {
+        context.Cancellation.ThrowIfCancellationRequested();
+        return true;
+    });
+
+    /// <summary>Runs a part of a step that changes no state and may be stopped: then a checkpoint of the steps before is written.</summary>
+    /// <param name="step">Steps done.</param>
+    /// <param name="tokens">Tokens seen in them.</param>
+    /// <param name="part">What may be stopped.</param>
+    public T SaveWhereStopped<T>(int step, long tokens, Func<T> part)
+    {
+        try
+        {
+            return part();
+        }
+        catch (OperationCanceledException)
+        {
+            if (!context.Run.Directory.CheckpointSteps(stage.Name).Contains(step))
+                Write(step, tokens);
+            context.Run.Console.Note($"{stage.Name}: stopped after step {step} of {stage.Steps}, checkpoint {context.Run.Directory.Checkpoint(stage.Name, step)}");
+            throw;
+        }
+    }
+
     /// <summary>Writes a checkpoint: into a temporary folder first, which is then renamed.</summary>
     public void Write(int step, long tokens)
     {
@@ -80,7 +106,8 @@ public sealed class StageCheckpoints(
             AtomicFile.Write(Path.Combine(part, OptimizerName), stream => SafetensorsWriter.Write(stream, [Item("exp_avg", optimizer.Moment), Item("exp_avg_sq", optimizer.SquaredMoment)]));
         }
 
-        var log = context.Log.Position;
+        // What the checkpoint continues must be on the disk before it.
+        context.Log.Sync();
         AtomicFile.WriteAllText(Path.Combine(temporary, StateName), JsonSerializer.Serialize(new
         {
             stage = stage.Name,
@@ -88,7 +115,7 @@ public sealed class StageCheckpoints(
             num_tokens = tokens,
             optimizer_steps = parts[0].Optimizer.StepCount,
             state = State,
-            log = new { metrics = log.Metrics, timings = log.Timings, samples = log.Samples },
+            seconds = context.Seconds,
         }, JsonLayout.Indented) + "\n");
         if (Directory.Exists(folder))
             Directory.Delete(folder, recursive: true);

@@ -12,7 +12,6 @@ namespace LlmRL.Training;
 /// <summary>What a stage is given: tokenizer, device, logs, the run's seed, and access to data sets and to the models of earlier stages.</summary>
 public sealed class StageContext
 {
-    private readonly Dictionary<DataSource, IExampleSource> opened = [];
     private readonly long started;
     private int skipped;
 
@@ -47,13 +46,18 @@ public sealed class StageContext
     /// <summary>A key for a stream of random numbers of this stage, for <see cref="CounterRandom"/>.</summary>
     public ulong Key(string purpose) => CounterRandom.Key(Run.Recipe.Seed, CounterRandom.Hash(Stage.Name), CounterRandom.Hash(purpose));
 
+    /// <summary>Seconds that earlier sessions spent on this stage, up to the checkpoint that was resumed from.</summary>
+    public double EarlierSeconds { get; set; }
+
+    /// <summary>Seconds spent on this stage in all sessions.</summary>
+    public double Seconds => Math.Round(EarlierSeconds + Run.Time.GetElapsedTime(started).TotalSeconds, 3);
+
+    /// <summary>A metric of this stage at every step logged so far, those of earlier sessions included.</summary>
+    public IEnumerable<double> Logged(string metric) => MetricsReader.Read(Run.Directory.MetricsPath)
+        .Where(row => row.Stage == Stage.Name && row.Values.ContainsKey(metric)).Select(row => row.Values[metric]);
+
     /// <summary>Opens a data set; the same source gives the same object.</summary>
-    public IExampleSource Open(DataSource source)
-    {
-        if (!opened.TryGetValue(source, out var examples))
-            opened[source] = examples = source.Open();
-        return examples;
-    }
+    public IExampleSource Open(DataSource source) => Run.Open(source);
 
     /// <summary>Loads the model of an earlier stage, a folder, or the recipe's own model.</summary>
     /// <param name="reference">A stage's name, a folder, or <c>base</c>.</param>
@@ -98,5 +102,5 @@ public sealed class StageContext
 
     /// <summary>The stage's entry in <c>summary.json</c>.</summary>
     public StageSummary Summary(Stage stage, OrderedDictionary<string, double> metrics) =>
-        new(stage.Name, Kind(stage), (stage as TrainingStage)?.Steps ?? 0, Math.Round(Run.Time.GetElapsedTime(started).TotalSeconds, 3), metrics);
+        new(stage.Name, Kind(stage), (stage as TrainingStage)?.Steps ?? 0, Seconds, metrics);
 }

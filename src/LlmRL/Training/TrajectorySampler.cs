@@ -15,11 +15,13 @@ public sealed class TrajectorySampler : IDisposable
     private readonly EpochSampler order;
     private readonly PolicySampler sampler;
     private readonly RewardScorer scorer;
+    private readonly int longestPrompt;
 
     /// <summary>Prepares sampling from a policy.</summary>
     public TrajectorySampler(OnlineStage stage, StageContext context, Transformer policy)
     {
         (this.stage, this.context) = (stage, context);
+        longestPrompt = policy.Config.MaxPositions - stage.MaxCompletionLength;
         data = context.Open(stage.Data);
         order = new EpochSampler(data.Count, context.Key("prompts"));
         sampler = new PolicySampler(policy, context);
@@ -29,7 +31,9 @@ public sealed class TrajectorySampler : IDisposable
     /// <summary>Samples and scores the completions of one step.</summary>
     public Rollout Sample(int step)
     {
-        var examples = Enumerable.Range(0, stage.PromptsPerStep).Select(i => data[order[(long)step * stage.PromptsPerStep + i]]).ToArray();
+        var examples = Enumerable.Range(0, stage.PromptsPerStep).Select(i => data[order[(long)step * stage.PromptsPerStep + i]]).Where(Fits).ToArray();
+        if (examples.Length == 0)
+            throw new BadInputException($"stage {stage.Name}: every prompt of step {step + 1} has more than {longestPrompt} tokens, so that max_completion_length {stage.MaxCompletionLength} does not fit the model's positions; lower it, or shorten the prompts.");
         var options = new SamplingOptions { Temperature = stage.Temperature, MaxNewTokens = stage.MaxCompletionLength };
         var rollout = sampler.Sample(examples, stage.NumGenerations, options, new SampleKey(context.Key("sampling"), (ulong)step), scorer);
         foreach (var trajectory in rollout.Trajectories)
@@ -40,6 +44,15 @@ public sealed class TrajectorySampler : IDisposable
         }
 
         return rollout;
+    }
+
+    /// <summary>A prompt that leaves no room for a completion is left out, as a row that is too long is in the offline loop.</summary>
+    private bool Fits(Example example)
+    {
+        if (context.EncodePrompt(example.Prompt).Length <= longestPrompt)
+            return true;
+        context.CountSkipped(example, longestPrompt);
+        return false;
     }
 
     /// <summary>Call after the optimizer changed the policy.</summary>

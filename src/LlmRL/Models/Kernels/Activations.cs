@@ -24,14 +24,17 @@ internal readonly record struct BlockShape(ModelConfig Config)
 /// <summary>Rows in tiles whose bounds depend on their number alone: long enough for BLAS to run at full speed, many enough to share out evenly.</summary>
 internal readonly struct RowTiles
 {
-    private const int Smallest = 64, Largest = 192, Wanted = 16;
+    private const int Smallest = 64, Largest = 256, Wanted = 16, CountUnit = 4, SizeUnit = 4;
     private readonly int _rows;
 
     public RowTiles(int rows)
     {
         _rows = rows;
-        Size = Math.Clamp(Lanes.RoundUp((rows + Wanted - 1) / Wanted), Smallest, Largest);
-        Count = (rows + Size - 1) / Size;
+        // Tiles of equal size, a multiple of four of them, keep two or four threads equally busy.
+        var count = Math.Max(Math.Min(Wanted, Ceiling(rows, Smallest)), Ceiling(rows, Largest));
+        Size = Ceiling(Ceiling(rows, Ceiling(count, CountUnit) * CountUnit), SizeUnit) * SizeUnit;
+        Size = Math.Max(Size, Smallest);
+        Count = Ceiling(rows, Size);
     }
 
     /// <summary>Rows of every tile but the last.</summary>
@@ -42,6 +45,8 @@ internal readonly struct RowTiles
 
     /// <summary>First row of a tile and how many it has.</summary>
     public (int Start, int Rows) this[int tile] => (tile * Size, Math.Min(Size, _rows - tile * Size));
+
+    private static int Ceiling(int dividend, int divisor) => (dividend + divisor - 1) / divisor;
 }
 
 /// <summary>What one block's forward pass leaves for its backward pass; rows of all N tokens.</summary>
@@ -64,15 +69,12 @@ internal unsafe struct LayerActivations
 }
 
 /// <summary>
-/// The activations of one forward pass in one block of memory, which is used again by later passes: fresh memory costs a page fault every 4 KiB. Where no
-/// backward pass follows, all layers share one layer's memory.
+/// The activations of one forward pass in one block of borrowed memory. Where no backward pass follows, all layers share one layer's part of it.
 /// </summary>
 internal sealed unsafe class Activations : IDisposable
 {
-    private static readonly Lock s_gate = new();
-    private static readonly List<NativeBuffer<float>> s_free = [];
     private readonly LayerActivations[] _layers;
-    private NativeBuffer<float>? _memory;
+    private readonly BufferLease _memory;
 
     public Activations(BlockShape shape, int rows, bool keep)
     {
@@ -81,12 +83,9 @@ internal sealed unsafe class Activations : IDisposable
         _layers = new LayerActivations[layers + 1];
         // Once to count, once to hand out.
         var size = (long)Assign(null, shape, rows, layers) / sizeof(float);
-        _memory = Rent(size);
-        GC.AddMemoryPressure(_memory.Length * sizeof(float));
+        _memory = new BufferLease(size);
         Assign(_memory.Pointer, shape, rows, layers);
     }
-
-    ~Activations() => Release();
 
     /// <summary>Whether a backward pass will read them.</summary>
     public bool Kept { get; }
@@ -94,42 +93,7 @@ internal sealed unsafe class Activations : IDisposable
     /// <summary>A layer's activations; those of layer L hold the last norm's input, μ and r only.</summary>
     public ref LayerActivations this[int layer] => ref _layers[layer];
 
-    public void Dispose()
-    {
-        Release();
-        GC.SuppressFinalize(this);
-    }
-
-    private void Release()
-    {
-        if (Interlocked.Exchange(ref _memory, null) is not { } memory)
-            return;
-        GC.RemoveMemoryPressure(memory.Length * sizeof(float));
-        lock (s_gate)
-            s_free.Add(memory);
-    }
-
-    private static NativeBuffer<float> Rent(long floats)
-    {
-        lock (s_gate)
-        {
-            var fits = s_free.Where(buffer => buffer.Length >= floats).MinBy(buffer => buffer.Length);
-            if (fits is not null)
-            {
-                s_free.Remove(fits);
-                return fits;
-            }
-
-            // The largest that is too small makes room for its successor, so that growing batches leave no trail of blocks.
-            if (s_free.MaxBy(buffer => buffer.Length) is { } small)
-            {
-                s_free.Remove(small);
-                small.Dispose();
-            }
-        }
-
-        return new NativeBuffer<float>(floats + floats / 8);
-    }
+    public void Dispose() => _memory.Dispose();
 
     private float* Assign(float* at, BlockShape shape, int rows, int layers)
     {

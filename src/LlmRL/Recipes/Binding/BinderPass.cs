@@ -171,8 +171,9 @@ internal sealed class BinderPass(RecipeFaults faults)
     {
         foreach (var (name, problem) in record.Validate())
         {
+            // A dotted key blames a setting further in.
             var key = shape.Find(name)?.Key ?? name;
-            faults.Add(mapping.Find(key)?.Mark ?? mapping.Mark, Join(path, key), problem.TrimEnd('.') + ".");
+            faults.Add(RecipeNodes.Locate(mapping, key), Join(path, key), problem.TrimEnd('.') + ".");
         }
     }
 

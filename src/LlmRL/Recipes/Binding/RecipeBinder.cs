@@ -10,6 +10,10 @@ public static class RecipeBinder
     public static T Load<T>(string path, params IEnumerable<string> overrides) where T : class =>
         Parse<T>(RecipeParser.ReadFile(path), path, overrides);
 
+    /// <summary>Says <c>file:line</c> of a dotted key, for faults that show only after reading: in a data file, say.</summary>
+    public static string Locate(string path, string key) =>
+        RecipeParser.Parse(RecipeParser.ReadFile(path), path, hasLines: true, new RecipeFaults()) is { } root ? RecipeNodes.Locate(root, key).ToString() : path;
+
     /// <summary>Reads a recipe from text.</summary>
     /// <param name="yaml">The text.</param>
     /// <param name="file">What messages call it.</param>

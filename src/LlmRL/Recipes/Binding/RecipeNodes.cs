@@ -12,6 +12,23 @@ internal static class RecipeNodes
         ? From(record, ValueShape.Of(record.GetType()))
         : Kind(record);
 
+    /// <summary>Where the setting with a dotted key was written; where it was not, the innermost setting around it.</summary>
+    public static RecipeMark Locate(RecipeNode root, string key)
+    {
+        var (node, mark) = (root, root.Mark);
+        foreach (var part in key.Split('.'))
+        {
+            if (node is RecipeMapping mapping && mapping.Find(part) is { } entry)
+                (node, mark) = (entry.Value, entry.Mark);
+            else if (node is RecipeSequence sequence && int.TryParse(part, out var index) && index < sequence.Items.Count)
+                (node, mark) = (sequence.Items[index], sequence.Items[index].Mark);
+            else
+                break;
+        }
+
+        return mark;
+    }
+
     private static RecipeNode From(object? value, ValueShape shape) => value is null ? new RecipeScalar(Nowhere, null, false) : shape.Kind switch
     {
         ValueKind.Text => new RecipeScalar(Nowhere, (string)value, true),
