@@ -81,9 +81,17 @@ public sealed record Grpo : OnlineStage
         var (low, high) = (Epsilon, EpsilonHigh ?? Epsilon);
         var newLogProbs = batch.LogProbs;
         if (ImportanceSamplingLevel == ImportanceSamplingLevel.Sequence)
-            newLogProbs = batch.OldLogProbs + PolicyGradient.SequenceLogRatio(batch.LogProbs, batch.OldLogProbs, batch.Mask);
+        {
+            var logRatio = PolicyGradient.SequenceLogRatio(batch.LogProbs, batch.OldLogProbs, batch.Mask);
+            newLogProbs = batch.OldLogProbs + logRatio;
+            batch.AddClipMetrics(logRatio.squeeze(1), batch.Advantages.select(1, 0), low, high);
+        }
+        else
+        {
+            batch.AddClipMetrics(newLogProbs - batch.OldLogProbs, batch.Advantages, low, high);
+        }
+
         var losses = PolicyGradient.PpoClip(newLogProbs, batch.OldLogProbs, batch.Advantages, low, high);
-        batch.AddClipMetrics(newLogProbs - batch.OldLogProbs, batch.Advantages, low, high);
         if (Beta > 0)
         {
             var kl = KlLoss.K3(batch.LogProbs, batch.ReferenceLogProbs!);

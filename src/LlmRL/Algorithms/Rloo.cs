@@ -35,9 +35,7 @@ public sealed record Rloo : OnlineStage
     public override void ComputeAdvantages(Rollout rollout, IDictionary<string, double> state, BatchMetrics metrics)
     {
         var rewards = rollout.Trajectories.Select(trajectory => trajectory.Score - Beta * trajectory.KlToReference()).ToArray();
-        LeaveOneOut.Advantages(rewards, rollout.GroupSize, rewards);
-        if (NormalizeAdvantages)
-            Whiten.All(rewards, shiftMean: true, unbiased: true, rewards);
+        LeaveOneOut.Advantages(rewards, rollout.GroupSize, rewards, NormalizeAdvantages);
         TokenAdvantages.StorePerSequence(rollout, rewards);
     }
 

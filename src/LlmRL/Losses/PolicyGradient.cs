@@ -33,9 +33,9 @@ public static class PolicyGradient
     }
 
     /// <summary>
-    /// The sequence-level ratio of GSPO with the gradient of each token's own log-probability: log s_t = sg[mean_t(log π − log π_old)] + log π − sg[log π].
+    /// The sequence-level ratio of GSPO: log s = mean_t(log π − log π_old) over the sequence's tokens.
     /// </summary>
-    /// <returns>Log-ratios, (B, 1) broadcastable in value but (B, T) with gradient.</returns>
+    /// <returns>Log-ratios, (B, 1): one for all tokens of a sequence, with the gradient of their mean.</returns>
     /// <remarks>Zheng et al. 2025, arXiv 2507.18071, eq. 7: s = (π(y)/π_old(y))^(1/|y|).</remarks>
     public static Tensor SequenceLogRatio(Tensor logProbs, Tensor oldLogProbs, ResponseMask mask)
     {

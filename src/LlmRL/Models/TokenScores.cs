@@ -1,3 +1,4 @@
+using LlmRL.Models.Kernels;
 using static TorchSharp.torch;
 
 namespace LlmRL.Models;
@@ -12,14 +13,16 @@ namespace LlmRL.Models;
 /// </remarks>
 public sealed class TokenScores : IDisposable
 {
-    private const long ChunkElements = 1 << 22;
+    private const long DefaultChunkElements = 1 << 24;
     private readonly Tensor hidden, targets;
     private readonly Transformer model;
     private readonly double temperature;
+    private readonly long chunkElements;
     private Tensor? kept;
+    private FusedHead? fused;
 
-    private TokenScores(Transformer model, Tensor hidden, Tensor targets, double temperature) =>
-        (this.model, this.hidden, this.targets, this.temperature) = (model, hidden, targets, temperature);
+    private TokenScores(Transformer model, Tensor hidden, Tensor targets, double temperature, long chunkElements) =>
+        (this.model, this.hidden, this.targets, this.temperature, this.chunkElements) = (model, hidden, targets, temperature, chunkElements);
 
     /// <summary>log π(y_n | prefix_n) in nats, (N): a leaf whose gradient the loss fills.</summary>
     public Tensor LogProbs { get; private set; } = null!;
@@ -27,7 +30,7 @@ public sealed class TokenScores : IDisposable
     /// <summary>Entropy of the whole next-token distribution in nats, (N): a leaf too. Null unless asked for.</summary>
     public Tensor? Entropies { get; private set; }
 
-    /// <summary>Fraction of targets that are the most probable token; 0 unless asked for.</summary>
+    /// <summary>Fraction of targets that are the most probable token; meaningful only when asked for.</summary>
     public double Accuracy { get; private set; }
 
     /// <summary>Runs the head forward.</summary>
@@ -38,29 +41,20 @@ public sealed class TokenScores : IDisposable
     /// <param name="entropy">Whether entropies are computed.</param>
     /// <param name="trainable">Whether <see cref="Backward"/> will be called.</param>
     /// <param name="accuracy">Whether <see cref="Accuracy"/> is computed.</param>
-    public static TokenScores Compute(Transformer model, Tensor hidden, Tensor targets, double temperature, bool entropy, bool trainable, bool accuracy = false)
+    public static TokenScores Compute(Transformer model, Tensor hidden, Tensor targets, double temperature, bool entropy, bool trainable, bool accuracy = false) =>
+        Compute(model, hidden, targets, temperature, entropy, trainable, accuracy, DefaultChunkElements);
+
+    /// <summary>The same with a bound on the logits that exist at once.</summary>
+    internal static TokenScores Compute(
+        Transformer model, Tensor hidden, Tensor targets, double temperature, bool entropy, bool trainable, bool accuracy, long chunkElements)
     {
-        var scores = new TokenScores(model, hidden, targets, temperature);
-        using var scope = NewDisposeScope();
-        var logProbs = new List<Tensor>();
-        var entropies = new List<Tensor>();
+        var scores = new TokenScores(model, hidden, targets, temperature, chunkElements);
         using (no_grad())
         {
-            foreach (var (start, count) in scores.Chunks())
-            {
-                var all = scores.LogSoftmax(start, count);
-                logProbs.Add(all.gather(1, targets.narrow(0, start, count).unsqueeze(1)).squeeze(1));
-                if (entropy)
-                    entropies.Add(EntropyOf(all));
-                if (accuracy)
-                    scores.Accuracy += all.argmax(1).eq(targets.narrow(0, start, count)).to_type(ScalarType.Float32).sum().item<float>() / targets.size(0);
-                // With a single chunk the backward pass reuses it instead of multiplying by the head again.
-                if (trainable && count == hidden.size(0))
-                    scores.kept = all.DetachFromDisposeScope();
-            }
-
-            scores.LogProbs = cat(logProbs).DetachFromDisposeScope();
-            scores.Entropies = entropy ? cat(entropies).DetachFromDisposeScope() : null;
+            if (model.UsesKernels)
+                scores.ForwardFused(entropy, trainable);
+            else
+                scores.Forward(entropy, trainable, accuracy);
         }
 
         if (trainable)
@@ -79,6 +73,8 @@ public sealed class TokenScores : IDisposable
     public Tensor Backward()
     {
         using var guard = no_grad();
+        if (fused is not null)
+            return fused.Backward(LogProbs.grad, Entropies?.grad);
         using var scope = NewDisposeScope();
         var head = model.Parameters[model.HeadName];
         var headGradient = model.Parameters.Gradient(model.HeadName);
@@ -101,6 +97,40 @@ public sealed class TokenScores : IDisposable
         LogProbs?.Dispose();
         Entropies?.Dispose();
         kept?.Dispose();
+        fused?.Dispose();
+    }
+
+    private void ForwardFused(bool entropy, bool trainable)
+    {
+        fused = new FusedHead(model, hidden, targets, temperature, entropy, chunkElements);
+        (LogProbs, Entropies) = (fused.LogProbs, fused.Entropies);
+        Accuracy = (double)fused.Hits / Math.Max(1, targets.size(0));
+        if (trainable)
+            return;
+        fused.Dispose();
+        fused = null;
+    }
+
+    private void Forward(bool entropy, bool trainable, bool accuracy)
+    {
+        using var scope = NewDisposeScope();
+        var logProbs = new List<Tensor>();
+        var entropies = new List<Tensor>();
+        foreach (var (start, count) in Chunks())
+        {
+            var all = LogSoftmax(start, count);
+            logProbs.Add(all.gather(1, targets.narrow(0, start, count).unsqueeze(1)).squeeze(1));
+            if (entropy)
+                entropies.Add(EntropyOf(all));
+            if (accuracy)
+                Accuracy += all.argmax(1).eq(targets.narrow(0, start, count)).to_type(ScalarType.Float32).sum().item<float>() / targets.size(0);
+            // With a single chunk the backward pass reuses it instead of multiplying by the head again.
+            if (trainable && count == hidden.size(0))
+                kept = all.DetachFromDisposeScope();
+        }
+
+        LogProbs = cat(logProbs).DetachFromDisposeScope();
+        Entropies = entropy ? cat(entropies).DetachFromDisposeScope() : null;
     }
 
     private static Tensor EntropyOf(Tensor logSoftmax) => -(logSoftmax.exp() * logSoftmax).sum(-1L);
@@ -133,7 +163,7 @@ public sealed class TokenScores : IDisposable
 
     private IEnumerable<(long Start, long Count)> Chunks()
     {
-        var rows = Math.Max(1, ChunkElements / model.Config.VocabSize);
+        var rows = Math.Max(1, chunkElements / model.Config.VocabSize);
         for (var start = 0L; start < hidden.size(0); start += rows)
             yield return (start, Math.Min(rows, hidden.size(0) - start));
     }

@@ -1,3 +1,4 @@
+using LlmRL.Models.Kernels;
 using LlmRL.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -15,6 +16,7 @@ public sealed class Transformer : IDisposable
     private readonly LayerNames[] layers;
     private readonly Dictionary<int, Tensor> causalMasks = [];
     private Tensor? rotaryCos, rotarySin;
+    private FusedTransformer? fused;
 
     /// <summary>Reserves the weights of an architecture, all zero.</summary>
     /// <param name="config">The architecture.</param>
@@ -45,6 +47,12 @@ public sealed class Transformer : IDisposable
     /// <summary>Added to every scalar score: shifts a reward model's scores so that demonstrations average 0. Saved beside the weights.</summary>
     public double ScoreShift { get; set; }
 
+    /// <summary>
+    /// Whether <see cref="Hidden"/> and <see cref="TokenScores"/> run the fused kernels of the CPU. Otherwise they compose ATen operators: on other devices, and as
+    /// the kernels' reference.
+    /// </summary>
+    internal bool UsesKernels { get => field && Device.type == DeviceType.CPU && FusedTransformer.IsSupported; set; } = true;
+
     /// <summary>The language model's head (V, D): the token embedding itself where the two are tied.</summary>
     public string HeadName => Parameters.Find("head") is null ? "embed" : "head";
 
@@ -55,6 +63,8 @@ public sealed class Transformer : IDisposable
     {
         if (batch.MaxLength > Config.MaxPositions)
             throw new BadInputException($"a sequence of {batch.MaxLength} tokens is longer than the model's {Config.MaxPositions} positions; shorten prompts or completions, or raise max_position_embeddings.");
+        if (UsesKernels)
+            return (fused ??= Fused()).Hidden(batch);
         using var scope = NewDisposeScope();
         var x = Functional.embedding(Parameters["embed"], batch.Ids);
         if (Config.Positions == PositionKind.Learned)
@@ -89,11 +99,19 @@ public sealed class Transformer : IDisposable
     }
 
     /// <summary>The weights as the CPU's decoding path reads them: pointers into <see cref="Parameters"/>, valid as long as this model lives.</summary>
-    public unsafe DecoderWeights DecoderWeights()
+    public DecoderWeights DecoderWeights()
     {
         if (Device.type != DeviceType.CPU)
             throw new InvalidOperationException("the decoding path on the CPU needs weights on the CPU");
-        float* At(string name) => Parameters.Find(name) is { } parameter ? (float*)NativeTorch.DataPointer(parameter) : null;
+        return Pointers(Parameters.Find);
+    }
+
+    /// <summary>Pointers to the gradients, laid out as the weights.</summary>
+    private DecoderWeights DecoderGradients() => Pointers(name => Parameters.Find(name) is null ? null : Parameters.Gradient(name));
+
+    private unsafe DecoderWeights Pointers(Func<string, Tensor?> find)
+    {
+        float* At(string name) => find(name) is { } parameter ? (float*)NativeTorch.DataPointer(parameter) : null;
         var blocks = new DecoderLayer[layers.Length];
         for (var i = 0; i < blocks.Length; i++)
         {
@@ -135,6 +153,12 @@ public sealed class Transformer : IDisposable
         rotaryCos?.Dispose();
         rotarySin?.Dispose();
         Parameters.Dispose();
+    }
+
+    private FusedTransformer Fused()
+    {
+        var (cos, sin) = Config.Positions == PositionKind.Rotary ? Rotary() : default((Tensor?, Tensor?));
+        return new FusedTransformer(DecoderWeights(), Parameters.Trainable ? DecoderGradients() : null, Parameters["norm"], cos, sin);
     }
 
     private Tensor Linear(Tensor x, string weight, string bias) => F.linear(x, Parameters[weight], Parameters.Find(bias));

@@ -1,6 +1,7 @@
 using System.Numerics.Tensors;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using LlmRL.Rollouts.Cpu;
+using LlmRL.Numerics;
 
 namespace LlmRL.Rollouts;
 
@@ -72,6 +73,7 @@ internal sealed unsafe class Sampler
         return true;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Max(ReadOnlySpan<float> values, out bool finite)
     {
         var max = Vector512.Create(float.NegativeInfinity);
@@ -99,6 +101,7 @@ internal sealed unsafe class Sampler
     }
 
     // Fills _weights and _blockSums and returns the sum. A block is summed in float lanes, blocks in double.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private double Exponentials(ReadOnlySpan<float> logits, float max)
     {
         var top = Vector512.Create(max);

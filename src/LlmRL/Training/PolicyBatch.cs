@@ -81,13 +81,13 @@ public sealed class PolicyBatch : IDisposable
     public Tensor? Returns { get; }
 
     /// <summary>log π of the current policy, (B, T), with gradient.</summary>
-    public Tensor LogProbs { get; private set; } = null!;
+    public Tensor LogProbs { get; internal set; } = null!;
 
     /// <summary>Entropy of the current policy at each position, (B, T), with gradient; null unless asked for.</summary>
-    public Tensor? Entropies { get; private set; }
+    public Tensor? Entropies { get; internal set; }
 
     /// <summary>V of the current value network, (B, T), with gradient, or null.</summary>
-    public Tensor? Values { get; private set; }
+    public Tensor? Values { get; internal set; }
 
     /// <summary>Sums named numbers over micro-batches for the log; a loss adds its own.</summary>
     public required BatchMetrics Metrics { get; init; }
@@ -123,7 +123,8 @@ public sealed class PolicyBatch : IDisposable
         scope.Dispose();
     }
 
-    private Tensor ToCells(Tensor flat) => flat.index_select(0, cells).view(Trajectories.Count, Width);
+    /// <summary>One value per completion token, trajectory after trajectory, as (B, T).</summary>
+    internal Tensor ToCells(Tensor flat) => flat.index_select(0, cells).view(Trajectories.Count, Width);
 
     private Tensor Pad(Func<Trajectory, float[]> values)
     {

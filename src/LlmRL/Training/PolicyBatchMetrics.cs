@@ -19,7 +19,7 @@ internal static class PolicyBatchMetrics
 
     /// <summary>Fractions of tokens (or sequences) whose ratio the clip holds back, below and above 1.</summary>
     /// <param name="batch">The micro-batch.</param>
-    /// <param name="logRatio">log π − log π_old, (B, T), (B, 1) or (B).</param>
+    /// <param name="logRatio">log π − log π_old, (B, T), or (B) where sequences have one ratio each.</param>
     /// <param name="advantages">A, of the same form or broadcastable.</param>
     /// <param name="low">ε below 1.</param>
     /// <param name="high">ε above 1.</param>
@@ -51,7 +51,8 @@ internal static class PolicyBatchMetrics
         AddMetric(batch, "policy/clipfrac_avg", batch.Mask.Mean(losses.gt(-batch.Advantages * ratio).to_type(ScalarType.Float32)));
         AddMetric(batch, "policy/entropy_avg", batch.Mask.Mean(batch.Entropies!.detach()));
         AddMetric(batch, "val/ratio", batch.Mask.Mean(ratio));
-        var moved = (batch.Values!.detach() - batch.OldValues!).abs().gt(valueClip).to_type(ScalarType.Float32);
-        AddMetric(batch, "val/clipfrac_avg", batch.Mask.Mean(moved));
+        var clipped = batch.OldValues! + (batch.Values!.detach() - batch.OldValues!).clamp(-valueClip, valueClip);
+        var held = (clipped - batch.Returns!).square().gt((batch.Values!.detach() - batch.Returns!).square()).to_type(ScalarType.Float32);
+        AddMetric(batch, "val/clipfrac_avg", batch.Mask.Mean(held));
     }
 }

@@ -80,12 +80,4 @@ public sealed class RewardTests
         var example = new TldrGenerator(DataSplit.Test, 1)[0];
         Assert.Equal(TldrJudge.Utility(example.Prompt, example.Completion!), new GoldReward().Score(example, example.Completion!));
     }
-
-    [Fact]
-    public void A_sum_weighs_its_terms()
-    {
-        Assert.Equal(2 - 0.25, sum.Score(Sum, "18"));
-        Assert.Equal([1, -0.5], sum.Scores(Sum, "18"));
-        Assert.Equal("math+length", sum.Name);
-    }
 }

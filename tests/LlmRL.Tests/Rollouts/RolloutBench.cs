@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LlmRL.Models;
+using LlmRL.Numerics;
 using LlmRL.Rollouts;
 using LlmRL.Rollouts.Cpu;
 

@@ -1,5 +1,5 @@
 using LlmRL.Models;
-using LlmRL.Rollouts.Cpu;
+using LlmRL.Numerics;
 
 namespace LlmRL.Tests.Rollouts;
 

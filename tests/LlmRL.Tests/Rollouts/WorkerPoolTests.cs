@@ -1,4 +1,4 @@
-using LlmRL.Rollouts.Cpu;
+using LlmRL.Numerics;
 
 namespace LlmRL.Tests.Rollouts;
 

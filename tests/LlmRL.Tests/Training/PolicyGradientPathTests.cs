@@ -12,7 +12,7 @@ public class PolicyGradientPathTests
 {
     private const double Tolerance = 1e-5;
 
-    private static readonly Dictionary<string, OnlineStage> Stages = new()
+    internal static readonly Dictionary<string, OnlineStage> Stages = new()
     {
         ["reinforce"] = new Reinforce { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, EntropyCoef = 0.02 },
         ["reinforce with value network"] = new Reinforce { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, Baseline = BaselineKind.Value },
@@ -124,7 +124,7 @@ public class PolicyGradientPathTests
     private static Grpo Grpo(GrpoLossType type) => new() { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, LossType = type, Beta = 0.1 };
 
     /// <summary>The online loop's own pass over one minibatch.</summary>
-    private static void Loop(OnlineStage stage, Transformer policy, Transformer? value, Trajectory[] minibatch, BatchMetrics? metrics = null)
+    internal static void Loop(OnlineStage stage, Transformer policy, Transformer? value, Trajectory[] minibatch, BatchMetrics? metrics = null)
     {
         var share = new BatchShare(minibatch.Length, minibatch.Where(trajectory => trajectory.Counts).Sum(trajectory => (long)trajectory.Length));
         foreach (var micro in MicroBatches.Split(minibatch, trajectory => trajectory.Prompt.Length + trajectory.Length, stage.MicroBatchTokens))

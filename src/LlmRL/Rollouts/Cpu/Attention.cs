@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using LlmRL.Numerics;
 
 namespace LlmRL.Rollouts.Cpu;
 
@@ -18,6 +19,7 @@ internal static unsafe class Attention
     /// <param name="scores">Scratch, (heads, <paramref name="scoreStride"/>).</param>
     /// <param name="scoreStride">At least count rounded up to 16.</param>
     /// <param name="output">(heads, E).</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Attend(
         float* q, int heads, int headDim, KeyValuePages pages, float* keys, float* values, int* table, int count, float* scores, int scoreStride,
         float* output)
@@ -59,6 +61,7 @@ internal static unsafe class Attention
     }
 
     // Turns scores into e^(score − max) in place and returns their sum. Lanes past count become 0.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Softmax(float* scores, int count)
     {
         var padded = (count + 15) / 16 * 16;
@@ -87,6 +90,7 @@ internal static unsafe class Attention
         return m;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Mix(float* weights, float inverse, int headDim, float* values, KeyValuePages pages, int* table, int count, float* output)
     {
         var scale = Vector512.Create(inverse);
@@ -119,6 +123,7 @@ internal static unsafe class Attention
             MixNarrow(weights, scale, values + e, pages, table, count, output + e, Math.Min(16, headDim - e));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MixNarrow(
         float* weights, Vector512<float> scale, float* values, KeyValuePages pages, int* table, int count, float* output, int width)
     {

@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using LlmRL.Models;
+using LlmRL.Numerics;
 
 namespace LlmRL.Rollouts.Cpu;
 
@@ -53,6 +55,7 @@ internal sealed unsafe partial class CpuDecoder
         phases.End();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void EmbedColumn(int column, int start, int end, float* panel)
     {
         if (column >= _columnCount)
@@ -135,6 +138,7 @@ internal sealed unsafe partial class CpuDecoder
         phases.End();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void WriteKeys(float* panel, int first, int columns, float* cache)
     {
         for (var lane = 0; lane < columns; lane++)
@@ -146,6 +150,7 @@ internal sealed unsafe partial class CpuDecoder
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void WriteValues(float* panel, int first, int columns, float* cache)
     {
         var rows = stackalloc float[Lanes * Lanes];
@@ -228,6 +233,7 @@ internal sealed unsafe partial class CpuDecoder
             weights.Up + (nint)from * _config.HiddenSize, _config.HiddenSize, rows, weights.UpBias == null ? null : weights.UpBias + from,
             _normed.Pointer, xStride, y, yStride, Groups, false);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void NormaliseLogitColumns(ref Phases phases)
     {
         var width = _config.HiddenSize;

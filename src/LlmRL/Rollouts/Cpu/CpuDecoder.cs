@@ -1,4 +1,5 @@
 using LlmRL.Models;
+using LlmRL.Numerics;
 
 namespace LlmRL.Rollouts.Cpu;
 

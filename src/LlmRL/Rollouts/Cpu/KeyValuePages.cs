@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using LlmRL.Numerics;
 
 namespace LlmRL.Rollouts.Cpu;
 

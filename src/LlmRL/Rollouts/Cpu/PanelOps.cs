@@ -1,6 +1,8 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using LlmRL.Models;
+using LlmRL.Numerics;
 
 namespace LlmRL.Rollouts.Cpu;
 
@@ -10,6 +12,7 @@ internal static unsafe class PanelOps
     private const int Lanes = PanelProduct.Lanes;
 
     /// <summary>Normalises every column over its features; bias null where the norm has none. In place is allowed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Norm(NormKind kind, float* x, float* weight, float* bias, int features, float epsilon, float* y)
     {
         var mean = kind == NormKind.LayerNorm ? Sum(x, features) / Vector512.Create((float)features) : Vector512<float>.Zero;
@@ -25,6 +28,7 @@ internal static unsafe class PanelOps
     }
 
     /// <summary>Rotary embedding of one head in place: pairs (i, i + E/2) turn by the angle whose cosine and sine lie in (E/2, 16) panels.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Rotate(float* head, float* cos, float* sin, int headDim)
     {
         var half = headDim / 2;
@@ -38,6 +42,7 @@ internal static unsafe class PanelOps
     }
 
     /// <summary>y ← silu(y) · up over <paramref name="floats"/> values, a multiple of 16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void SwiGlu(float* y, float* up, nint floats)
     {
         for (nint i = 0; i < floats; i += Lanes)
@@ -45,6 +50,7 @@ internal static unsafe class PanelOps
     }
 
     /// <summary>y ← gelu(y) over <paramref name="floats"/> values, a multiple of 16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Gelu(MlpKind kind, float* y, nint floats)
     {
         if (kind == MlpKind.GeluTanh)
@@ -56,6 +62,7 @@ internal static unsafe class PanelOps
     }
 
     /// <summary>Writes a panel's features [0, <paramref name="features"/>) as rows: column l goes to rows + l·rowStride, for l below <paramref name="columns"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ToRows(float* panel, int features, float* rows, nint rowStride, int columns, float scale)
     {
         var f = 0;
@@ -74,6 +81,7 @@ internal static unsafe class PanelOps
     }
 
     /// <summary>The inverse of <see cref="ToRows"/>; columns from <paramref name="columns"/> on become 0.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ToPanel(float* rows, nint rowStride, int columns, int features, float* panel)
     {
         var f = 0;
@@ -123,6 +131,7 @@ internal static unsafe class PanelOps
     }
 
     // 16 × 16 in two rounds: 4 × 4 blocks inside 128-bit lanes, four rows at a time, then the lanes themselves.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Transpose(float* from, nint fromStride, float* to, nint toStride)
     {
         var quads = stackalloc float[Lanes * Lanes]; // vector 4·i + j: column 4·lane + j of rows 4i … 4i + 3

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
-namespace LlmRL.Rollouts.Cpu;
+namespace LlmRL.Numerics;
 
 /// <summary>Elementary functions over one vector register of 16 floats.</summary>
 internal static class VectorMath

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 
-namespace LlmRL.Rollouts.Cpu;
+namespace LlmRL.Numerics;
 
 /// <summary>Work that every thread of a <see cref="WorkerPool"/> runs at the same time.</summary>
 internal interface IParallelBody
@@ -16,7 +16,8 @@ internal interface IParallelBody
 /// </summary>
 internal sealed unsafe class WorkerPool : IDisposable
 {
-    private const int SpinsBeforeYield = 1000, SpinsBeforeParking = 4000, CountersPerLine = 8;
+    // Few spins: two threads that share a core, because other work holds the rest, would otherwise wait for each other at every barrier.
+    private const int SpinsBeforeYield = 128, SpinsBeforeParking = 4000, CountersPerLine = 8;
 
     private readonly Thread[] _threads;
     private readonly Lock _gate = new();
@@ -40,7 +41,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         for (var i = 0; i < _threads.Length; i++)
         {
             var worker = i + 1;
-            _threads[i] = new Thread(() => Serve(worker)) { IsBackground = true, Name = $"rollout {worker}" };
+            _threads[i] = new Thread(() => Serve(worker)) { IsBackground = true, Name = $"kernels {worker}" };
             _threads[i].Start();
         }
     }
@@ -68,7 +69,7 @@ internal sealed unsafe class WorkerPool : IDisposable
             Pause(spins);
         _body = null;
         if (_failure is { } failure)
-            throw new InvalidOperationException($"A decoding thread failed: {failure.Message}", failure);
+            throw new InvalidOperationException($"A worker thread failed: {failure.Message}", failure);
     }
 
     public void Dispose()
@@ -102,7 +103,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         for (var spins = 0; Volatile.Read(ref Arrivals) < target; spins++)
         {
             if (_failed)
-                throw new OperationCanceledException("Another decoding thread failed.");
+                throw new OperationCanceledException("Another worker thread failed.");
             Pause(spins);
         }
     }

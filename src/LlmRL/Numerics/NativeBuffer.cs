@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace LlmRL.Rollouts.Cpu;
+namespace LlmRL.Numerics;
 
 /// <summary>Zeroed memory outside the managed heap, aligned to a cache line. Pages are committed by the operating system when first written.</summary>
 internal sealed unsafe class NativeBuffer<T> : IDisposable where T : unmanaged

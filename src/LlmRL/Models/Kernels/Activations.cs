@@ -1,0 +1,133 @@
+using LlmRL.Numerics;
+
+namespace LlmRL.Models.Kernels;
+
+/// <summary>Widths of a model's activations, in floats per token.</summary>
+internal readonly record struct BlockShape(ModelConfig Config)
+{
+    /// <summary>D.</summary>
+    public int Width => Config.HiddenSize;
+
+    /// <summary>(H + 2K)·E: queries, keys, values.</summary>
+    public int Qkv => (Config.NumHeads + 2 * Config.NumKeyValueHeads) * Config.HeadDim;
+
+    /// <summary>H·E.</summary>
+    public int Mixed => Config.NumHeads * Config.HeadDim;
+
+    /// <summary>F.</summary>
+    public int Inner => Config.IntermediateSize;
+
+    /// <summary>What the MLP's first layer gives: 2F for SwiGLU, else F.</summary>
+    public int Up => Config.Mlp == MlpKind.SwiGlu ? 2 * Inner : Inner;
+}
+
+/// <summary>Rows in tiles whose bounds depend on their number alone: long enough for BLAS to run at full speed, many enough to share out evenly.</summary>
+internal readonly struct RowTiles
+{
+    private const int Smallest = 64, Largest = 256, Wanted = 16, CountUnit = 4, SizeUnit = 4;
+    private readonly int _rows;
+
+    public RowTiles(int rows)
+    {
+        _rows = rows;
+        // Tiles of equal size, a multiple of four of them, keep two or four threads equally busy.
+        var count = Math.Max(Math.Min(Wanted, Ceiling(rows, Smallest)), Ceiling(rows, Largest));
+        Size = Ceiling(Ceiling(rows, Ceiling(count, CountUnit) * CountUnit), SizeUnit) * SizeUnit;
+        Size = Math.Max(Size, Smallest);
+        Count = Ceiling(rows, Size);
+    }
+
+    /// <summary>Rows of every tile but the last.</summary>
+    public int Size { get; }
+
+    /// <summary>Number of tiles.</summary>
+    public int Count { get; }
+
+    /// <summary>First row of a tile and how many it has.</summary>
+    public (int Start, int Rows) this[int tile] => (tile * Size, Math.Min(Size, _rows - tile * Size));
+
+    private static int Ceiling(int dividend, int divisor) => (dividend + divisor - 1) / divisor;
+}
+
+/// <summary>What one block's forward pass leaves for its backward pass; rows of all N tokens.</summary>
+internal unsafe struct LayerActivations
+{
+    /// <summary>The block's input (N, D); μ and r of its first norm (N).</summary>
+    public float* X, Mean, Inverse;
+
+    /// <summary>Queries, keys and values, rotated, (N, (H + 2K)·E).</summary>
+    public float* Qkv;
+
+    /// <summary>log Σ e^score, (N, H), and attention's output (N, H·E).</summary>
+    public float* LogSumExp, Mixed;
+
+    /// <summary>After attention (N, D); μ and r of the second norm (N).</summary>
+    public float* Middle, MiddleMean, MiddleInverse;
+
+    /// <summary>What the MLP's first layer gave, (N, 2F or F); null where nothing is kept.</summary>
+    public float* Up;
+}
+
+/// <summary>
+/// The activations of one forward pass in one block of borrowed memory. Where no backward pass follows, all layers share one layer's part of it.
+/// </summary>
+internal sealed unsafe class Activations : IDisposable
+{
+    private readonly LayerActivations[] _layers;
+    private readonly BufferLease _memory;
+
+    public Activations(BlockShape shape, int rows, bool keep)
+    {
+        Kept = keep;
+        var layers = shape.Config.NumLayers;
+        _layers = new LayerActivations[layers + 1];
+        // Once to count, once to hand out.
+        var size = (long)Assign(null, shape, rows, layers) / sizeof(float);
+        _memory = new BufferLease(size);
+        Assign(_memory.Pointer, shape, rows, layers);
+    }
+
+    /// <summary>Whether a backward pass will read them.</summary>
+    public bool Kept { get; }
+
+    /// <summary>A layer's activations; those of layer L hold the last norm's input, μ and r only.</summary>
+    public ref LayerActivations this[int layer] => ref _layers[layer];
+
+    public void Dispose() => _memory.Dispose();
+
+    private float* Assign(float* at, BlockShape shape, int rows, int layers)
+    {
+        float* Take(int width)
+        {
+            var taken = at;
+            at += ((long)rows * width + Lanes.Width - 1) / Lanes.Width * Lanes.Width;
+            return taken;
+        }
+
+        var hasMean = shape.Config.Norm == NormKind.LayerNorm;
+        for (var i = 0; i <= layers; i++)
+        {
+            ref var layer = ref _layers[i];
+            if (i > 0 && !Kept)
+            {
+                layer = _layers[0];
+                continue;
+            }
+
+            layer.X = Take(shape.Width);
+            layer.Inverse = Take(1);
+            layer.Mean = hasMean ? Take(1) : null;
+            if (i == layers)
+                break;
+            layer.Qkv = Take(shape.Qkv);
+            layer.LogSumExp = Take(shape.Config.NumHeads);
+            layer.Mixed = Take(shape.Mixed);
+            layer.Middle = Kept ? Take(shape.Width) : layer.X;
+            layer.MiddleInverse = Take(1);
+            layer.MiddleMean = hasMean ? Take(1) : null;
+            layer.Up = Kept ? Take(shape.Up) : null;
+        }
+
+        return at;
+    }
+}

@@ -1,0 +1,75 @@
+using LlmRL.Numerics;
+
+namespace LlmRL.Models.Kernels;
+
+/// <summary>Memory of one backward pass, used again by every layer; rows of all N tokens.</summary>
+internal unsafe struct BackwardScratch
+{
+    private readonly float* _qkv, _partials, _own;
+    private readonly long _qkvFloats, _ownFloats;
+    private readonly int _width, _tiles;
+
+    /// <summary>Hands out memory.</summary>
+    /// <param name="inputs">What the pass reads.</param>
+    /// <param name="at"><see cref="Floats"/> floats; null: only count.</param>
+    /// <param name="floats">How many floats were handed out.</param>
+    public BackwardScratch(KernelInputs inputs, float* at, out long floats)
+    {
+        var shape = inputs.Shape;
+        long rows = inputs.Rows;
+        var start = at;
+        float* Take(long count)
+        {
+            var taken = at;
+            at += (count + Lanes.Width - 1) / Lanes.Width * Lanes.Width;
+            return taken;
+        }
+
+        (_width, _tiles) = (shape.Width, inputs.Tiles.Count);
+        X = Take(rows * _width);
+        Middle = Take(rows * _width);
+        Normalised = Take(rows * _width);
+        MiddleNormalised = Take(rows * _width);
+        Mixed = Take(rows * shape.Mixed);
+        Gated = Take(rows * shape.Inner);
+        Up = Take(rows * shape.Up);
+        _qkvFloats = rows * shape.Qkv;
+        _qkv = Take(2 * _qkvFloats);
+        _partials = Take((2L * inputs.Config.NumLayers + 1) * _tiles * 2 * _width);
+        _ownFloats = Lanes.RoundUp(inputs.Tiles.Size * Math.Max(shape.Width, shape.Inner));
+        _ownFloats = Math.Max(_ownFloats, 2 * CausalAttention.BlockFloats(inputs.MaxLength));
+        _own = Take(KernelTeam.Threads * _ownFloats);
+        floats = at - start;
+    }
+
+    /// <summary>Gradient of the residual stream at a layer's output, and between its attention and MLP, (N, D).</summary>
+    public readonly float* X, Middle;
+
+    /// <summary>What the first and second norm of a layer gave, (N, D).</summary>
+    public readonly float* Normalised, MiddleNormalised;
+
+    /// <summary>Gradient of attention's output, (N, H·E).</summary>
+    public readonly float* Mixed;
+
+    /// <summary>The input of the MLP's last layer, (N, F).</summary>
+    public readonly float* Gated;
+
+    /// <summary>Gradient of what the MLP's first layer gave, (N, 2F or F).</summary>
+    public readonly float* Up;
+
+    /// <summary>How many floats a pass needs.</summary>
+    public static long Floats(KernelInputs inputs)
+    {
+        _ = new BackwardScratch(inputs, null, out var floats);
+        return floats;
+    }
+
+    /// <summary>Gradient of queries, keys and values, (N, (H + 2K)·E); neighbouring layers have one each, since the upper one's is still read when the lower one's is written.</summary>
+    public readonly float* Qkv(int layer) => _qkv + layer % 2 * _qkvFloats;
+
+    /// <summary>Sums of one norm's weight and bias gradient over one tile, (2, D).</summary>
+    public readonly float* NormPartial(int norm, int tile) => _partials + ((long)norm * _tiles + tile) * 2 * _width;
+
+    /// <summary>A thread's own memory: a tile of (D) or (F), or two blocks of attention scores.</summary>
+    public readonly float* Own(int worker) => _own + worker * _ownFloats;
+}

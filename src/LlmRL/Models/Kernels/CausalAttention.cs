@@ -1,0 +1,162 @@
+using System.Runtime.Intrinsics;
+using LlmRL.Native;
+using LlmRL.Numerics;
+
+namespace LlmRL.Models.Kernels;
+
+/// <summary>
+/// softmax(QKᵀ/√E + causal mask)·V of one sequence and the query heads that share one key/value head, read from and written to the packed rows: no padding,
+/// no copy per head. Queries go in blocks of <see cref="BlockRows"/>, each against the keys up to its end; the scores of a block are scratch, the backward
+/// pass computes them again from the row sums that the forward pass kept (Dao et al. 2022, arXiv 2205.14135).
+/// </summary>
+internal static unsafe class CausalAttention
+{
+    /// <summary>Queries in a block.</summary>
+    public const int BlockRows = 64;
+
+    /// <summary>Floats of one block's scores for sequences of up to <paramref name="length"/> tokens.</summary>
+    public static long BlockFloats(int length) => (long)BlockRows * Lanes.RoundUp(length);
+
+    /// <summary>Computes the heads' outputs and the logarithm of each row's sum of exponentials.</summary>
+    public static void Forward(in AttentionTask task, float* scores)
+    {
+        int width = task.HeadDim, stride = task.RowStride, rowFloats = Lanes.RoundUp(task.Length);
+        var scale = (float)(1 / Math.Sqrt(width));
+        var inverses = stackalloc float[BlockRows];
+        for (var head = 0; head < task.Heads; head++)
+        {
+            for (var start = 0; start < task.Length; start += BlockRows)
+            {
+                int rows = Math.Min(BlockRows, task.Length - start), keys = start + rows;
+                var output = task.Output + (long)start * task.OutputStride + head * width;
+                var sums = task.LogSumExp + (long)start * task.TotalHeads + head;
+                Blas.Sgemm(false, true, rows, keys, width, scale, task.Query + (long)start * stride + head * width, stride, task.Key, stride, 0, scores, rowFloats);
+                for (var row = 0; row < rows; row++)
+                    inverses[row] = Exponentials(scores + (long)row * rowFloats, start + row + 1, keys, out sums[(long)row * task.TotalHeads]);
+                Blas.Sgemm(false, false, rows, width, keys, 1, scores, rowFloats, task.Value, stride, 0, output, task.OutputStride);
+                for (var row = 0; row < rows; row++)
+                    Scale(output + (long)row * task.OutputStride, inverses[row], width);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Gradients of queries, keys and values, (rows as packed): dV = PᵀdO; dS = P∘(dO·Vᵀ − rowsum(dO∘O))/√E; dQ = dS·K; dK = dSᵀ·Q.
+    /// </summary>
+    /// <param name="task">The forward pass's task, its output and sums filled.</param>
+    /// <param name="gradOutput">dO, strided as the output.</param>
+    /// <param name="grad">Where dQ, dK and dV go, strided as the input.</param>
+    /// <param name="scores">Scratch for two blocks.</param>
+    public static void Backward(in AttentionTask task, float* gradOutput, in AttentionGradient grad, float* scores)
+    {
+        int width = task.HeadDim, stride = task.RowStride, rowFloats = Lanes.RoundUp(task.Length), outputStride = task.OutputStride;
+        var scale = (float)(1 / Math.Sqrt(width));
+        var gradScores = scores + BlockFloats(task.Length);
+        var fresh = 0f; // the first block reads all keys: it overwrites dK and dV, the others add
+        for (var head = 0; head < task.Heads; head++)
+        {
+            for (var start = (task.Length - 1) / BlockRows * BlockRows; start >= 0; start -= BlockRows, fresh = 1)
+            {
+                int rows = Math.Min(BlockRows, task.Length - start), keys = start + rows;
+                var query = task.Query + (long)start * stride + head * width;
+                var output = task.Output + (long)start * outputStride + head * width;
+                var dOutput = gradOutput + (long)start * outputStride + head * width;
+                var sums = task.LogSumExp + (long)start * task.TotalHeads + head;
+                Blas.Sgemm(false, true, rows, keys, width, scale, query, stride, task.Key, stride, 0, scores, rowFloats);
+                Blas.Sgemm(false, true, rows, keys, width, 1, dOutput, outputStride, task.Value, stride, 0, gradScores, rowFloats);
+                for (var row = 0; row < rows; row++)
+                {
+                    var delta = Dot(dOutput + (long)row * outputStride, output + (long)row * outputStride, width);
+                    SoftmaxGradient(
+                        scores + (long)row * rowFloats, gradScores + (long)row * rowFloats, start + row + 1, keys, sums[(long)row * task.TotalHeads], delta, scale);
+                }
+
+                Blas.Sgemm(true, false, keys, width, rows, 1, scores, rowFloats, dOutput, outputStride, fresh, grad.Value, stride);
+                Blas.Sgemm(false, false, rows, width, keys, 1, gradScores, rowFloats, task.Key, stride, 0, grad.Query + (long)start * stride + head * width, stride);
+                Blas.Sgemm(true, false, keys, width, rows, 1, gradScores, rowFloats, query, stride, fresh, grad.Key, stride);
+            }
+        }
+    }
+
+    /// <summary>Turns the first <paramref name="valid"/> scores of a row into e^(s − max), those up to <paramref name="keys"/> into 0.</summary>
+    /// <returns>1 / their sum.</returns>
+    private static float Exponentials(float* scores, int valid, int keys, out float logSumExp)
+    {
+        var lowest = Vector512.Create(float.NegativeInfinity);
+        var max = lowest;
+        for (var i = 0; i < valid; i += Lanes.Width)
+            max = Vector512.MaxNative(max, Lanes.Keep(Vector512.Load(scores + i), valid - i, lowest));
+        var top = Lanes.Max(max);
+        var sum = Vector512<float>.Zero;
+        for (var i = 0; i < keys; i += Lanes.Width)
+        {
+            var value = i < valid ? Lanes.Keep(VectorMath.Exp(Vector512.Load(scores + i) - Vector512.Create(top)), valid - i, Vector512<float>.Zero) : Vector512<float>.Zero;
+            value.Store(scores + i);
+            sum += value;
+        }
+
+        var total = Vector512.Sum(sum);
+        logSumExp = top + MathF.Log(total);
+        return 1 / total;
+    }
+
+    /// <summary>p = e^(s − logsumexp) over the scores, p·(dp − δ)/√E over their gradients; 0 where the mask is.</summary>
+    private static void SoftmaxGradient(float* scores, float* gradient, int valid, int keys, float logSumExp, float delta, float scale)
+    {
+        Vector512<float> l = Vector512.Create(logSumExp), d = Vector512.Create(delta), s = Vector512.Create(scale), zero = Vector512<float>.Zero;
+        for (var i = 0; i < keys; i += Lanes.Width)
+        {
+            if (i >= valid)
+            {
+                zero.Store(scores + i);
+                zero.Store(gradient + i);
+                continue;
+            }
+
+            var p = Lanes.Keep(VectorMath.Exp(Vector512.Load(scores + i) - l), valid - i, zero);
+            p.Store(scores + i);
+            Lanes.Keep(p * (Vector512.Load(gradient + i) - d) * s, valid - i, zero).Store(gradient + i);
+        }
+    }
+
+    private static float Dot(float* a, float* b, int width)
+    {
+        var sum = Vector512<float>.Zero;
+        for (var i = 0; i < width; i += Lanes.Width)
+            sum = Vector512.FusedMultiplyAdd(Lanes.Load(a + i, width - i), Lanes.Load(b + i, width - i), sum);
+        return Vector512.Sum(sum);
+    }
+
+    private static void Scale(float* x, float factor, int width)
+    {
+        var f = Vector512.Create(factor);
+        for (var i = 0; i < width; i += Lanes.Width)
+            Lanes.Store(Lanes.Load(x + i, width - i) * f, x + i, width - i);
+    }
+}
+
+/// <summary>One sequence and one key/value head. Pointers are to the sequence's first row.</summary>
+internal unsafe struct AttentionTask
+{
+    /// <summary>First query head of the group, the key head, the value head; rotated already.</summary>
+    public float* Query, Key, Value;
+
+    /// <summary>First output head of the group.</summary>
+    public float* Output;
+
+    /// <summary>log Σ e^s of the first head of the group, (T, <see cref="TotalHeads"/>).</summary>
+    public float* LogSumExp;
+
+    /// <summary>T, the query heads of the group, E, H.</summary>
+    public int Length, Heads, HeadDim, TotalHeads;
+
+    /// <summary>Floats from one row to the next of queries, keys and values, and of the output.</summary>
+    public int RowStride, OutputStride;
+}
+
+/// <summary>Where the gradients of an <see cref="AttentionTask"/>'s inputs go.</summary>
+internal unsafe struct AttentionGradient
+{
+    /// <summary>Strided as the inputs.</summary>
+    public float* Query, Key, Value;
+}

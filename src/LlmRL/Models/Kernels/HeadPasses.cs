@@ -1,0 +1,143 @@
+using System.Runtime.Intrinsics;
+using LlmRL.Native;
+using LlmRL.Numerics;
+
+namespace LlmRL.Models.Kernels;
+
+/// <summary>Some rows of the head's work; pointers are to the first of them.</summary>
+internal unsafe struct HeadChunk
+{
+    /// <summary>Rows, D, V, and the distance of two rows of logits.</summary>
+    public int Rows, Width, Vocabulary, RowFloats;
+
+    /// <summary>1/τ.</summary>
+    public float InverseTemperature;
+
+    /// <summary>(V, D) and its gradient.</summary>
+    public float* Weight, GradWeight;
+
+    /// <summary>(rows, D) and its gradient.</summary>
+    public float* Hidden, GradHidden;
+
+    /// <summary>(rows).</summary>
+    public long* Targets;
+
+    /// <summary>z/τ, (rows, V); log Σ e^(z/τ), (rows).</summary>
+    public float* Logits, LogSumExp;
+
+    /// <summary>log p of the targets and entropies, (rows); the latter may be null.</summary>
+    public float* LogProbs, Entropies;
+
+    /// <summary>Their gradients, (rows), or null.</summary>
+    public float* GradLogProbs, GradEntropies;
+
+    /// <summary>Logits of some rows.</summary>
+    public readonly void Multiply(int start, int rows) => Blas.Sgemm(
+        false, true, rows, Vocabulary, Width, InverseTemperature, Hidden + (long)start * Width, Width, Weight, Width, 0, Logits + (long)start * RowFloats, RowFloats);
+}
+
+/// <summary>Log-probabilities and entropies of a chunk.</summary>
+internal sealed unsafe class HeadForward(HeadChunk chunk) : IParallelBody
+{
+    private readonly RowTiles _tiles = new(chunk.Rows);
+    private long _hits;
+
+    /// <summary>How many targets are the most probable token.</summary>
+    public long Hits => _hits;
+
+    public void Execute(int worker, Phases phases)
+    {
+        while (phases.Next(_tiles.Count, 1, out var tile, out _))
+        {
+            var (start, rows) = _tiles[tile];
+            chunk.Multiply(start, rows);
+            var hits = 0L;
+            for (var row = start; row < start + rows; row++)
+                hits += Row(row) ? 1 : 0;
+            Interlocked.Add(ref _hits, hits);
+        }
+
+        phases.End();
+    }
+
+    /// <summary>log p_y = z_y − logsumexp(z); H = log Σe^s − Σ s·e^s/Σe^s with s = z − max. Returns whether the target is the first of the largest.</summary>
+    private bool Row(int row)
+    {
+        var z = chunk.Logits + (long)row * chunk.RowFloats;
+        var (vocabulary, lowest) = (chunk.Vocabulary, Vector512.Create(float.NegativeInfinity));
+        var max = lowest;
+        for (var i = 0; i < vocabulary; i += Lanes.Width)
+            max = Vector512.MaxNative(max, Lanes.Keep(Vector512.Load(z + i), vocabulary - i, lowest));
+        var top = Lanes.Max(max);
+        Vector512<float> sum = Vector512<float>.Zero, weighted = Vector512<float>.Zero;
+        for (var i = 0; i < vocabulary; i += Lanes.Width)
+        {
+            var shifted = Lanes.Keep(Vector512.Load(z + i) - Vector512.Create(top), vocabulary - i, Vector512.Create(-200f));
+            var e = VectorMath.Exp(shifted);
+            sum += e;
+            weighted = Vector512.FusedMultiplyAdd(e, shifted, weighted);
+        }
+
+        var total = Vector512.Sum(sum);
+        var log = MathF.Log(total);
+        var target = z[chunk.Targets[row]];
+        chunk.LogSumExp[row] = top + log;
+        chunk.LogProbs[row] = target - top - log;
+        if (chunk.Entropies != null)
+            chunk.Entropies[row] = log - Vector512.Sum(weighted) / total;
+        return target == top && new ReadOnlySpan<float>(z, (int)chunk.Targets[row]).IndexOf(top) < 0;
+    }
+}
+
+/// <summary>From the gradients of log-probabilities and entropies to those of hidden states and head.</summary>
+internal sealed unsafe class HeadBackward : IParallelBody
+{
+    private readonly HeadChunk _chunk;
+    private readonly bool _recompute;
+    private readonly RowTiles _tiles;
+    private readonly List<WeightGradient> _weightTasks = [];
+
+    public HeadBackward(HeadChunk chunk, bool recompute)
+    {
+        (_chunk, _recompute, _tiles) = (chunk, recompute, new RowTiles(chunk.Rows));
+        WeightGradient.Cut(_weightTasks, chunk.Logits, chunk.RowFloats, chunk.Vocabulary, chunk.Hidden, chunk.Width, chunk.GradWeight, null, chunk.Rows);
+    }
+
+    public void Execute(int worker, Phases phases)
+    {
+        while (phases.Next(_tiles.Count, 1, out var tile, out _))
+        {
+            var (start, rows) = _tiles[tile];
+            if (_recompute)
+                _chunk.Multiply(start, rows);
+            for (var row = start; row < start + rows; row++)
+                Row(row);
+            Blas.Sgemm(
+                false, false, rows, _chunk.Width, _chunk.Vocabulary, 1, _chunk.Logits + (long)start * _chunk.RowFloats, _chunk.RowFloats, _chunk.Weight, _chunk.Width, 0,
+                _chunk.GradHidden + (long)start * _chunk.Width, _chunk.Width);
+        }
+
+        phases.End();
+        while (phases.Next(_weightTasks.Count, 1, out var task, out _))
+            _weightTasks[task].Run();
+        phases.End();
+    }
+
+    /// <summary>∂/∂z = (g·(1_y − p) − h·p·(log p + H))/τ for the gradients g of log p_y and h of H.</summary>
+    private void Row(int row)
+    {
+        var z = _chunk.Logits + (long)row * _chunk.RowFloats;
+        var g = _chunk.GradLogProbs == null ? 0 : _chunk.GradLogProbs[row];
+        var h = _chunk.GradEntropies == null ? 0 : _chunk.GradEntropies[row];
+        var entropy = _chunk.Entropies == null ? 0 : _chunk.Entropies[row];
+        Vector512<float> offset = Vector512.Create(_chunk.LogSumExp[row]), slope = Vector512.Create(-h * _chunk.InverseTemperature);
+        var constant = Vector512.Create(-(g + h * entropy) * _chunk.InverseTemperature);
+        for (var i = 0; i < _chunk.Vocabulary; i += Lanes.Width)
+        {
+            var logP = Vector512.Load(z + i) - offset;
+            (VectorMath.Exp(logP) * Vector512.FusedMultiplyAdd(slope, logP, constant)).Store(z + i);
+        }
+
+        z[_chunk.Targets[row]] += g * _chunk.InverseTemperature;
+    }
+}

@@ -1,0 +1,43 @@
+using System.Runtime.Intrinsics;
+using LlmRL.Numerics;
+
+namespace LlmRL.Models.Kernels;
+
+/// <summary>
+/// Rotary position embedding in place: the pair (i, i + E/2) of every head turns by position · θ^(−2i/E) (Su et al. 2021, arXiv 2104.09864). A rotation's
+/// gradient is the rotation back.
+/// </summary>
+internal static unsafe class RotaryRows
+{
+    /// <summary>Turns the first heads of each row.</summary>
+    /// <param name="x">Rows of <paramref name="stride"/> floats.</param>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="stride">Floats from one row to the next.</param>
+    /// <param name="heads">How many heads of each row turn.</param>
+    /// <param name="headDim">E.</param>
+    /// <param name="positions">Position of each row.</param>
+    /// <param name="cos">(positions, E), of which the first half of a row is read.</param>
+    /// <param name="sin">Likewise.</param>
+    /// <param name="back">Turns the other way.</param>
+    public static void Rotate(float* x, int rows, int stride, int heads, int headDim, long* positions, float* cos, float* sin, bool back)
+    {
+        var half = headDim / 2;
+        var sign = Vector512.Create(back ? -1f : 1f);
+        for (var row = 0; row < rows; row++, x += stride)
+        {
+            float* c = cos + positions[row] * headDim, s = sin + positions[row] * headDim;
+            for (var i = 0; i < half; i += Lanes.Width)
+            {
+                var count = half - i;
+                Vector512<float> cosine = Lanes.Load(c + i, count), sine = Lanes.Load(s + i, count) * sign;
+                var head = x + i;
+                for (var h = 0; h < heads; h++, head += headDim)
+                {
+                    Vector512<float> a = Lanes.Load(head, count), b = Lanes.Load(head + half, count);
+                    Lanes.Store(Vector512.FusedMultiplyAdd(a, cosine, -(b * sine)), head, count);
+                    Lanes.Store(Vector512.FusedMultiplyAdd(b, cosine, a * sine), head + half, count);
+                }
+            }
+        }
+    }
+}

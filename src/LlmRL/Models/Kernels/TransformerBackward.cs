@@ -1,0 +1,235 @@
+using LlmRL.Numerics;
+
+namespace LlmRL.Models.Kernels;
+
+/// <summary>
+/// The transformer's backward pass from ∂loss/∂(final hidden states), adding to the gradient buffer. Per layer two phases: attention backward together with
+/// the weight gradients that are ready, then tiles of rows through everything between this attention and the one below.
+/// </summary>
+internal sealed unsafe class TransformerBackward : IParallelBody
+{
+    private const int EmbeddingColumns = 32;
+    private readonly KernelInputs _inputs;
+    private readonly BlockShape _shape;
+    private readonly RowTiles _tiles;
+    private readonly Activations _activations;
+    private readonly DecoderWeights _gradients;
+    private readonly float* _gradOutput;
+    private readonly BackwardScratch _scratch;
+    private readonly List<WeightGradient>[] _weightTasks;
+
+    /// <summary>Prepares a pass.</summary>
+    /// <param name="inputs">Weights, gradients and tokens of the forward pass.</param>
+    /// <param name="activations">What the forward pass left.</param>
+    /// <param name="gradOutput">(N, D).</param>
+    /// <param name="scratch"><see cref="BackwardScratch.Floats"/> floats.</param>
+    public TransformerBackward(KernelInputs inputs, Activations activations, float* gradOutput, float* scratch)
+    {
+        (_inputs, _shape, _tiles, _activations) = (inputs, inputs.Shape, inputs.Tiles, activations);
+        _gradOutput = gradOutput;
+        _gradients = inputs.Gradients ?? throw new InvalidOperationException("the model keeps no gradients");
+        _scratch = new BackwardScratch(inputs, scratch, out _);
+        // Entry l: what becomes ready with layer l's attention, that is, layer l's own weights but for its first projection, and the first projection of
+        // layer l + 1; the last entry is the first projection of layer 0.
+        _weightTasks = [.. Enumerable.Range(0, inputs.Config.NumLayers + 1).Select(WeightTasks)];
+    }
+
+    public void Execute(int worker, Phases phases)
+    {
+        var layers = _inputs.Config.NumLayers;
+        while (phases.Next(_tiles.Count, 1, out var tile, out _))
+        {
+            FinalNorm(tile);
+            if (layers > 0)
+                UpperHalf(layers - 1, tile, worker);
+        }
+
+        phases.End();
+        for (var layer = layers - 1; layer >= 0; layer--)
+        {
+            var products = _weightTasks[layer].Count;
+            while (phases.Next(products + _inputs.AttentionTasks, 1, out var task, out _))
+                if (task < products)
+                    _weightTasks[layer][task].Run();
+                else
+                    Attention(layer, task - products, worker);
+            phases.End();
+            while (phases.Next(_tiles.Count, 1, out var tile, out _))
+            {
+                LowerHalf(layer, tile, worker);
+                if (layer > 0)
+                    UpperHalf(layer - 1, tile, worker);
+            }
+
+            phases.End();
+        }
+
+        FinishGradients(phases);
+    }
+
+    private List<WeightGradient> WeightTasks(int layer)
+    {
+        var (tasks, rows, layers) = (new List<WeightGradient>(), _inputs.Rows, _inputs.Config.NumLayers);
+        if (layer < layers)
+        {
+            ref var g = ref _gradients.Layers[layer];
+            WeightGradient.Cut(tasks, _scratch.Up, _shape.Up, _shape.Up, _scratch.MiddleNormalised, _shape.Width, g.Up, g.UpBias, rows);
+            WeightGradient.Cut(tasks, _scratch.X, _shape.Width, _shape.Width, _scratch.Gated, _shape.Inner, g.Down, g.DownBias, rows);
+            WeightGradient.Cut(tasks, _scratch.Middle, _shape.Width, _shape.Width, _activations[layer].Mixed, _shape.Mixed, g.Output, g.OutputBias, rows);
+        }
+
+        var above = layer == layers ? 0 : layer + 1;
+        if (above < layers)
+        {
+            ref var g = ref _gradients.Layers[above];
+            WeightGradient.Cut(tasks, _scratch.Qkv(above), _shape.Qkv, _shape.Qkv, _scratch.Normalised, _shape.Width, g.Qkv, g.QkvBias, rows);
+        }
+
+        return tasks;
+    }
+
+    private void FinalNorm(int tile)
+    {
+        var (start, rows) = _tiles[tile];
+        ref var a = ref _activations[_inputs.Config.NumLayers];
+        var at = (long)start * _shape.Width;
+        Norm(2 * _inputs.Config.NumLayers, tile, new NormGradient
+        {
+            X = a.X + at,
+            Weight = _inputs.Weights.FinalNorm,
+            Mean = a.Mean == null ? null : a.Mean + start,
+            Inverse = a.Inverse + start,
+            GradOutput = _gradOutput + at,
+            GradInput = _scratch.X + at,
+        });
+    }
+
+    /// <summary>From the gradient of a layer's output to that of attention's output: MLP, second norm, output projection.</summary>
+    private void UpperHalf(int layer, int tile, int worker)
+    {
+        var (start, rows) = _tiles[tile];
+        ref var a = ref _activations[layer];
+        ref var w = ref _inputs.Weights.Layers[layer];
+        long row = start, at = row * _shape.Width;
+        float* own = _scratch.Own(worker), gradUp = _scratch.Up + row * _shape.Up;
+        Products.InputGradient(_scratch.X + at, rows, _shape.Width, w.Down, _shape.Inner, own);
+        Gates.Backward(_inputs.Config.Mlp, a.Up + row * _shape.Up, own, rows, _shape.Inner, gradUp, _scratch.Gated + row * _shape.Inner);
+        Products.InputGradient(gradUp, rows, _shape.Up, w.Up, _shape.Width, own);
+        Norm(2 * layer + 1, tile, new NormGradient
+        {
+            X = a.Middle + at,
+            Weight = w.MlpNorm,
+            Bias = w.MlpNormBias,
+            Mean = a.MiddleMean == null ? null : a.MiddleMean + start,
+            Inverse = a.MiddleInverse + start,
+            GradOutput = own,
+            Residual = _scratch.X + at,
+            GradInput = _scratch.Middle + at,
+            Output = _scratch.MiddleNormalised + at,
+        });
+        Products.InputGradient(_scratch.Middle + at, rows, _shape.Width, w.Output, _shape.Mixed, _scratch.Mixed + row * _shape.Mixed);
+    }
+
+    private void Attention(int layer, int index, int worker)
+    {
+        var task = _inputs.Attention(_activations[layer], index, out var firstRow, out var group);
+        var (config, width) = (_inputs.Config, _inputs.Config.HeadDim);
+        var row = _scratch.Qkv(layer) + (long)firstRow * _shape.Qkv;
+        var head = group * task.Heads * width;
+        var gradient = new AttentionGradient
+        {
+            Query = row + head,
+            Key = row + (config.NumHeads + group) * width,
+            Value = row + (config.NumHeads + config.NumKeyValueHeads + group) * width,
+        };
+        CausalAttention.Backward(task, _scratch.Mixed + (long)firstRow * _shape.Mixed + head, gradient, _scratch.Own(worker));
+    }
+
+    /// <summary>From the gradient of queries, keys and values to that of the layer's input: rotation, projection, first norm.</summary>
+    private void LowerHalf(int layer, int tile, int worker)
+    {
+        var (start, rows) = _tiles[tile];
+        ref var a = ref _activations[layer];
+        ref var w = ref _inputs.Weights.Layers[layer];
+        var at = (long)start * _shape.Width;
+        var own = _scratch.Own(worker);
+        _inputs.Rotate(_scratch.Qkv(layer), start, rows, back: true);
+        Products.InputGradient(_scratch.Qkv(layer) + (long)start * _shape.Qkv, rows, _shape.Qkv, w.Qkv, _shape.Width, own);
+        Norm(2 * layer, tile, new NormGradient
+        {
+            X = a.X + at,
+            Weight = w.AttentionNorm,
+            Bias = w.AttentionNormBias,
+            Mean = a.Mean == null ? null : a.Mean + start,
+            Inverse = a.Inverse + start,
+            GradOutput = own,
+            Residual = _scratch.Middle + at,
+            GradInput = _scratch.X + at,
+            Output = _scratch.Normalised + at,
+        });
+    }
+
+    private void Norm(int index, int tile, NormGradient gradient)
+    {
+        var (_, rows) = _tiles[tile];
+        var partial = _scratch.NormPartial(index, tile);
+        new Span<float>(partial, 2 * _shape.Width).Clear();
+        gradient.GradWeight = partial;
+        gradient.GradBias = gradient.Mean == null ? null : partial + _shape.Width;
+        Norms.Backward(gradient, rows, _shape.Width);
+    }
+
+    /// <summary>What needs all rows: the last projection's weights, embeddings, norms.</summary>
+    private void FinishGradients(Phases phases)
+    {
+        var layers = _inputs.Config.NumLayers;
+        var products = _weightTasks[layers].Count;
+        var columns = (_shape.Width + EmbeddingColumns - 1) / EmbeddingColumns;
+        while (phases.Next(products + columns + 2 * layers + 1, 1, out var task, out _))
+            if (task < products)
+                _weightTasks[layers][task].Run();
+            else if (task < products + columns)
+                AddEmbedding((task - products) * EmbeddingColumns);
+            else
+                AddNorm(task - products - columns);
+        phases.End();
+    }
+
+    private void AddEmbedding(int from)
+    {
+        var (width, end) = (_shape.Width, Math.Min(_shape.Width, from + EmbeddingColumns));
+        for (var row = 0; row < _inputs.Rows; row++)
+        {
+            float* gradient = _scratch.X + (long)row * width, token = _gradients.TokenEmbedding + _inputs.Ids[row] * width;
+            var position = _gradients.PositionEmbedding == null ? null : _gradients.PositionEmbedding + _inputs.Positions[row] * width;
+            for (var i = from; i < end; i += Lanes.Width)
+            {
+                var value = Lanes.Load(gradient + i, end - i);
+                Lanes.Store(Lanes.Load(token + i, end - i) + value, token + i, end - i);
+                if (position != null)
+                    Lanes.Store(Lanes.Load(position + i, end - i) + value, position + i, end - i);
+            }
+        }
+    }
+
+    private void AddNorm(int index)
+    {
+        var (layer, second) = Math.DivRem(index, 2);
+        float* weight = _gradients.FinalNorm, bias = _gradients.FinalNormBias;
+        if (layer < _inputs.Config.NumLayers)
+        {
+            ref var g = ref _gradients.Layers[layer];
+            weight = second == 0 ? g.AttentionNorm : g.MlpNorm;
+            bias = second == 0 ? g.AttentionNormBias : g.MlpNormBias;
+        }
+
+        for (var tile = 0; tile < _tiles.Count; tile++)
+        {
+            var partial = _scratch.NormPartial(index, tile);
+            for (var i = 0; i < _shape.Width; i++)
+                weight[i] += partial[i];
+            for (var i = 0; i < _shape.Width && bias != null; i++)
+                bias[i] += partial[_shape.Width + i];
+        }
+    }
+}

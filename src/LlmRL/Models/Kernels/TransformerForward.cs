@@ -1,0 +1,113 @@
+using LlmRL.Numerics;
+
+namespace LlmRL.Models.Kernels;
+
+/// <summary>
+/// The transformer's forward pass. Between two attentions a tile of rows goes through everything else at once (output projection, MLP, next norm and
+/// projection) while it is in the cache; threads meet before and after each attention only.
+/// </summary>
+internal sealed unsafe class TransformerForward : IParallelBody
+{
+    private readonly KernelInputs _inputs;
+    private readonly BlockShape _shape;
+    private readonly RowTiles _tiles;
+    private readonly Activations _activations;
+    private readonly float* _output, _scratch;
+
+    /// <summary>Prepares a pass.</summary>
+    /// <param name="inputs">Weights and tokens.</param>
+    /// <param name="activations">Receives what the backward pass needs.</param>
+    /// <param name="output">Receives the final hidden states, (N, D).</param>
+    /// <param name="scratch"><see cref="ScratchFloats"/> floats.</param>
+    public TransformerForward(KernelInputs inputs, Activations activations, float* output, float* scratch)
+    {
+        (_inputs, _shape, _tiles, _activations) = (inputs, inputs.Shape, inputs.Tiles, activations);
+        _output = output;
+        _scratch = scratch;
+    }
+
+    /// <summary>Scratch memory that all threads need together.</summary>
+    public static long ScratchFloats(KernelInputs inputs) => KernelTeam.Threads * WorkerFloats(inputs);
+
+    public void Execute(int worker, Phases phases)
+    {
+        var own = _scratch + worker * WorkerFloats(_inputs);
+        while (phases.Next(_tiles.Count, 1, out var tile, out _))
+        {
+            Embed(tile);
+            BeginLayer(0, tile, own);
+        }
+
+        phases.End();
+        for (var layer = 0; layer < _inputs.Config.NumLayers; layer++)
+        {
+            while (phases.Next(_inputs.AttentionTasks, 1, out var task, out _))
+                CausalAttention.Forward(_inputs.Attention(_activations[layer], task, out var _, out var _), own);
+            phases.End();
+            while (phases.Next(_tiles.Count, 1, out var tile, out _))
+            {
+                FinishLayer(layer, tile, own);
+                BeginLayer(layer + 1, tile, own);
+            }
+
+            phases.End();
+        }
+    }
+
+    private static long WorkerFloats(KernelInputs inputs) =>
+        Math.Max(CausalAttention.BlockFloats(inputs.MaxLength), (long)inputs.Tiles.Size * (inputs.Shape.Width + inputs.Shape.Inner + inputs.Shape.Up) + Lanes.Width) / Lanes.Width * Lanes.Width
+        + Lanes.Width;
+
+    private void Embed(int tile)
+    {
+        var (start, rows) = _tiles[tile];
+        var width = _shape.Width;
+        for (var row = start; row < start + rows; row++)
+        {
+            var x = _activations[0].X + (long)row * width;
+            var token = _inputs.Weights.TokenEmbedding + _inputs.Ids[row] * width;
+            var position = _inputs.Weights.PositionEmbedding == null ? null : _inputs.Weights.PositionEmbedding + _inputs.Positions[row] * width;
+            for (var i = 0; i < width; i += Lanes.Width)
+            {
+                var value = Lanes.Load(token + i, width - i);
+                Lanes.Store(position == null ? value : value + Lanes.Load(position + i, width - i), x + i, width - i);
+            }
+        }
+    }
+
+    /// <summary>First norm, projection to queries, keys and values, rotation; after the last layer, the final norm.</summary>
+    private void BeginLayer(int layer, int tile, float* own)
+    {
+        var (start, rows) = _tiles[tile];
+        ref var a = ref _activations[layer];
+        var epsilon = (float)_inputs.Config.NormEpsilon;
+        float* x = a.X + (long)start * _shape.Width, mean = a.Mean == null ? null : a.Mean + start;
+        if (layer == _inputs.Config.NumLayers)
+        {
+            Norms.Forward(x, rows, _shape.Width, _inputs.Weights.FinalNorm, _inputs.Weights.FinalNormBias, epsilon, _output + (long)start * _shape.Width, mean, a.Inverse + start);
+            return;
+        }
+
+        ref var w = ref _inputs.Weights.Layers[layer];
+        Norms.Forward(x, rows, _shape.Width, w.AttentionNorm, w.AttentionNormBias, epsilon, own, mean, a.Inverse + start);
+        Products.Forward(own, rows, _shape.Width, w.Qkv, w.QkvBias, _shape.Qkv, a.Qkv + (long)start * _shape.Qkv);
+        _inputs.Rotate(a.Qkv, start, rows, back: false);
+    }
+
+    /// <summary>x + output projection, then x + MLP(norm(x)).</summary>
+    private void FinishLayer(int layer, int tile, float* own)
+    {
+        var (start, rows) = _tiles[tile];
+        ref var a = ref _activations[layer];
+        ref var w = ref _inputs.Weights.Layers[layer];
+        long row = start, width = _shape.Width;
+        float* normalised = own, gated = normalised + _tiles.Size * width, middle = a.Middle + row * width;
+        var up = a.Up == null ? gated + (long)_tiles.Size * _shape.Inner : a.Up + row * _shape.Up;
+        Products.Forward(a.Mixed + row * _shape.Mixed, rows, _shape.Mixed, w.Output, w.OutputBias, _shape.Width, middle, a.X + row * width);
+        Norms.Forward(
+            middle, rows, _shape.Width, w.MlpNorm, w.MlpNormBias, (float)_inputs.Config.NormEpsilon, normalised, a.MiddleMean == null ? null : a.MiddleMean + start, a.MiddleInverse + start);
+        Products.Forward(normalised, rows, _shape.Width, w.Up, w.UpBias, _shape.Up, up);
+        Gates.Forward(_inputs.Config.Mlp, up, rows, _shape.Inner, gated);
+        Products.Forward(gated, rows, _shape.Inner, w.Down, w.DownBias, _shape.Width, _activations[layer + 1].X + row * width, middle);
+    }
+}

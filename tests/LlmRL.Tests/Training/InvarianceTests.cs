@@ -1,0 +1,86 @@
+using LlmRL.Algorithms;
+using LlmRL.Models;
+using LlmRL.Rollouts;
+using LlmRL.Training;
+
+namespace LlmRL.Tests.Training;
+
+/// <summary>Loss, gradient and every metric of a minibatch depend neither on the order of its rows, nor on how it is cut, nor on what pads it.</summary>
+[Collection(TensorCollection.Name)]
+public class InvarianceTests
+{
+    private const double Tolerance = 2e-6;
+
+    public static TheoryData<string> Names() => [.. PolicyGradientPathTests.Stages.Keys];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void OrderAndCutDoNotMatter(string name)
+    {
+        var stage = PolicyGradientPathTests.Stages[name];
+        using var models = new Models(stage);
+        var trajectories = Tiny.Trajectories(models.Policy, 1, count: 7);
+        var expected = models.Run(stage, trajectories, trajectories.Length);
+        Assert.NotEmpty(expected.Metrics);
+        models.Run(stage, [.. trajectories.Reverse()], trajectories.Length).AssertEqual(expected);
+        models.Run(stage, [.. trajectories.OrderBy(trajectory => trajectory.Advantages[0])], 3).AssertEqual(expected);
+        models.Run(stage, trajectories, 1).AssertEqual(expected);
+    }
+
+    /// <summary>A long row that does not count widens the batch: all others get more padding.</summary>
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void PaddingDoesNotMatter(string name)
+    {
+        var stage = PolicyGradientPathTests.Stages[name];
+        using var models = new Models(stage);
+        var trajectories = Tiny.Trajectories(models.Policy, 1, count: 7).OrderBy(trajectory => trajectory.Length).ToArray();
+        trajectories[^1].Counts = false;
+        // RLOO's sequence loss of an empty row is the constant −A (as in TRL): no gradient, but a part of the logged loss.
+        Array.Fill(trajectories[^1].Advantages, 0);
+        var wide = models.Run(stage, trajectories, trajectories.Length);
+        models.Run(stage, trajectories, 1).AssertEqual(wide);
+    }
+
+    private sealed class Models(OnlineStage stage) : IDisposable
+    {
+        private readonly Transformer? value = stage.ValueModel is null ? null : Tiny.Model(scalarHead: true, seed: 2);
+
+        public Transformer Policy { get; } = Tiny.Model();
+
+        /// <summary>One pass in micro-batches of so many rows.</summary>
+        public Result Run(OnlineStage stage, Trajectory[] minibatch, int rows)
+        {
+            var metrics = new BatchMetrics();
+            var share = new BatchShare(minibatch.Length, minibatch.Where(trajectory => trajectory.Counts).Sum(trajectory => (long)trajectory.Length));
+            var valueGradient = Array.Empty<float>();
+            void Pass()
+            {
+                foreach (var micro in minibatch.Chunk(rows))
+                    OnlineLoop.Accumulate(stage, Policy, value, micro, share, metrics, firstEpoch: true);
+            }
+
+            var gradient = Tiny.Gradient(Policy, value is null ? Pass : () => valueGradient = Tiny.Gradient(value, Pass));
+            return new Result(gradient, valueGradient, metrics.Means().ToDictionary());
+        }
+
+        public void Dispose()
+        {
+            Policy.Dispose();
+            value?.Dispose();
+        }
+    }
+
+    private sealed record Result(float[] Gradient, float[] ValueGradient, Dictionary<string, double> Metrics)
+    {
+        public void AssertEqual(Result expected)
+        {
+            Tiny.AssertClose(expected.Gradient, Gradient, Tolerance);
+            if (ValueGradient.Length > 0)
+                Tiny.AssertClose(expected.ValueGradient, ValueGradient, Tolerance);
+            Assert.Equal(expected.Metrics.Keys.Order(), Metrics.Keys.Order());
+            foreach (var (name, value) in expected.Metrics)
+                Assert.True(Math.Abs(value - Metrics[name]) <= Tolerance * Math.Max(1, Math.Abs(value)), $"{name}: {value} became {Metrics[name]}");
+        }
+    }
+}
