@@ -38,6 +38,7 @@ internal static class DataCommand
         foreach (var (name, value) in new[]
         {
             ("prompt", example.Prompt), ("completion", example.Completion), ("chosen", example.Chosen), ("rejected", example.Rejected), ("answer", example.Answer),
+            ("difficulty", example.Difficulty > 0 ? $"{example.Difficulty}" : null),
         })
         {
             if (value is not null)

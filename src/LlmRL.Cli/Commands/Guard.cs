@@ -1,5 +1,3 @@
-using LlmRL.Training;
-
 namespace LlmRL.Cli.Commands;
 
 /// <summary>Turns how a command ended into its exit code: 0 done, 1 failed run, 2 bad input, 130 interrupted.</summary>

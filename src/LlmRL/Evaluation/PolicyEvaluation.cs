@@ -27,7 +27,7 @@ internal sealed class PolicyEvaluation : IDisposable
         scorer = stage.Reward is { } source ? new RewardScorer(source, context, stage.MicroBatchTokens) : null;
         if (stage.Temperature > 0 && (stage.Reference ?? stage.Policies.FirstOrDefault()) is { } name)
             reference = context.LoadModel(name, trainable: false);
-        if (stage.PassAtK.Count > 0 && examples.FirstOrDefault(example => example.Answer is null) is { } unanswered)
+        if (stage.PassAtK.Count > 0 && stage.Verifier is MathReward && examples.FirstOrDefault(example => (example.Answer ?? example.Completion) is null) is { } unanswered)
             throw new BadInputException($"{unanswered.Source}: pass_at_k needs an answer in every row; map its column under data.columns.answer.");
         if (stage.Judge is not null && examples.FirstOrDefault(example => example.Completion is null) is { } unreferenced)
             throw new BadInputException($"{unreferenced.Source}: a judge compares with a reference completion, which this row lacks; map its column under data.columns.completion.");

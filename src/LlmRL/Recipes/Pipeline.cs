@@ -1,4 +1,5 @@
 using LlmRL.Algorithms;
+using LlmRL.Evaluation;
 using LlmRL.Recipes.Binding;
 using LlmRL.Runs;
 using LlmRL.Tokenization;
@@ -15,6 +16,9 @@ public sealed record PipelineOptions
 
     /// <summary>Run this stage and what it needs, instead of all.</summary>
     public string? OnlyStage { get; init; }
+
+    /// <summary>Run the evaluate stages alone; what they read must be finished.</summary>
+    public bool EvaluateOnly { get; init; }
 
     /// <summary>Continue an interrupted stage from its newest checkpoint.</summary>
     public bool Resume { get; init; }
@@ -52,13 +56,16 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
             Resume = options.Resume,
         };
         Preflight.Check(wanted, environment, Where);
-        var directory = RunDirectory.Create(options.Out ?? Path.Combine("runs", $"{recipe.Name}-seed{recipe.Seed}"));
+        var root = options.Out ?? Path.Combine("runs", $"{recipe.Name}-seed{recipe.Seed}");
+        if (options.EvaluateOnly && wanted.Exists(stage => stage.HasModel) && !Directory.Exists(root))
+            throw new BadInputException($"{root}: no such run. Run the recipe first: ./llmrl run {options.RecipeFile}, or name its folder with --out.");
+        var directory = RunDirectory.Create(root);
         using var running = directory.Lock();
         console.RunStarted(recipe.Name, [.. wanted.Select(stage => stage.Name)], options.DeviceText, directory.Root);
-        AtomicFile.WriteAllText(directory.RecipePath, RecipeWriter.Write(recipe));
         var ledger = new StageLedger(directory, recipe);
         var summary = NewSummary(directory);
         var outdated = Prepare(wanted, ledger, summary, directory);
+        AtomicFile.WriteAllText(directory.RecipePath, RecipeWriter.Write(recipe));
         using var log = new RunLog(directory, console, time, Environment.MachineName);
         (environment.Directory, environment.Log) = (directory, log);
         foreach (var stage in wanted)
@@ -88,6 +95,8 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
     private HashSet<Stage> Prepare(List<Stage> wanted, StageLedger ledger, RunSummary summary, RunDirectory directory)
     {
         var outdated = wanted.Where(stage => summary.Stage(stage.Name) is null || !ledger.IsFinished(stage)).ToHashSet();
+        if (options.EvaluateOnly && wanted.Find(stage => stage.HasModel && outdated.Contains(stage)) is { } untrained)
+            throw new BadInputException($"{directory.Root}: stage {untrained.Name} is not finished, or was made with other settings. Run the recipe first: ./llmrl run {options.RecipeFile}");
         foreach (var stage in outdated)
         {
             var checkpoint = directory.CheckpointSteps(stage.Name).LastOrDefault();
@@ -127,11 +136,13 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
     /// <summary>The stages to run: all, or one with everything that it reads, in the recipe's order.</summary>
     private List<Stage> Wanted()
     {
-        if (options.OnlyStage is null)
+        if (options.OnlyStage is null && !options.EvaluateOnly)
             return [.. recipe.Stages];
-        if (recipe.Stages.All(stage => stage.Name != options.OnlyStage))
+        if (options.EvaluateOnly && !recipe.Stages.OfType<Evaluate>().Any())
+            throw new BadInputException($"{options.RecipeFile ?? recipe.Name}: the recipe has no evaluate stage. Add one, or use eval --model DIR --data SOURCE.");
+        if (options.OnlyStage is not null && recipe.Stages.All(stage => stage.Name != options.OnlyStage))
             throw new BadInputException($"--stage {options.OnlyStage}: the recipe has no such stage. It has {string.Join(", ", recipe.Stages.Select(stage => stage.Name))}.");
-        var needed = new HashSet<string>(StringComparer.Ordinal) { options.OnlyStage };
+        var needed = (options.OnlyStage is { } only ? [only] : recipe.Stages.OfType<Evaluate>().Select(stage => stage.Name)).ToHashSet(StringComparer.Ordinal);
         foreach (var stage in recipe.Stages.Reverse().Where(stage => needed.Contains(stage.Name)))
             needed.UnionWith(stage.Inputs);
         return [.. recipe.Stages.Where(stage => needed.Contains(stage.Name))];

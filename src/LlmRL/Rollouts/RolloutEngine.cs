@@ -43,7 +43,8 @@ public sealed class RolloutEngine : IDisposable
     /// <param name="promptKeys">Keys to use for the prompts in place of their index, so that a prompt's completions do not depend on its place.</param>
     /// <returns>The completions in the order (prompt, sample).</returns>
     /// <exception cref="BadInputException">A prompt or an option is out of range.</exception>
-    /// <exception cref="InvalidOperationException">A logit is not finite, or another call is running.</exception>
+    /// <exception cref="NonFiniteException">A logit is not finite.</exception>
+    /// <exception cref="InvalidOperationException">Another call is running.</exception>
     public IReadOnlyList<Completion> Generate(
         IReadOnlyList<int[]> prompts, int samplesPerPrompt, SamplingOptions options, SampleKey key, Action<Completion>? onFinished = null,
         CancellationToken cancellation = default, IReadOnlyList<ulong>? promptKeys = null)

@@ -24,7 +24,7 @@ public static class OnlineLoop
             checkpoints.StopWhereAsked(step, tokens);
             var clock = Stopwatch.StartNew();
             var metrics = new BatchMetrics();
-            var rollout = checkpoints.SaveWhereStopped(step, tokens, () => sampler.Sample(step));
+            var rollout = checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step)));
             var sampled = clock.Elapsed;
             models.AddReferenceLogProbs(rollout);
             models.AddValues(rollout);

@@ -73,13 +73,15 @@ public sealed class StageContext
     public (int[] Prompt, int[] Completion) EncodePair(string prompt, string completion) => Prompting.EncodePair(Tokenizer, prompt, completion);
 
     /// <summary>Runs an optimizer step; where the loss or gradient is not finite, stops the run with all that is needed to look into it.</summary>
-    public double Guard(int step, BatchMetrics metrics, Func<double> optimizerStep)
+    public double Guard(int step, BatchMetrics metrics, Func<double> optimizerStep) =>
+        Explain(step, () => double.IsFinite(metrics["loss"]) ? optimizerStep() : throw new NonFiniteException($"the loss is {metrics["loss"]}"));
+
+    /// <summary>Runs a part of a step; where a number in it is not finite, says in which step, and what can be done.</summary>
+    public T Explain<T>(int step, Func<T> part)
     {
         try
         {
-            if (!double.IsFinite(metrics["loss"]))
-                throw new NonFiniteException($"the loss is {metrics["loss"]}");
-            return optimizerStep();
+            return part();
         }
         catch (NonFiniteException fault)
         {

@@ -123,7 +123,7 @@ public sealed class RolloutEngineTests
         using var model = TestModel.Random(TestModel.Shape("gpt2"));
         model["positions"][6 * model.Config.HiddenSize] = float.NaN;
         using var engine = new RolloutEngine(model.Weights);
-        var exception = Assert.Throws<InvalidOperationException>(
+        var exception = Assert.Throws<NonFiniteException>(
             () => engine.Generate([[1, 2], [1, 2, 3, 4]], 1, new SamplingOptions { MaxNewTokens = 5, Temperature = 0 }, Key));
         Assert.Contains("prompt 1, new token 3", exception.Message);
     }

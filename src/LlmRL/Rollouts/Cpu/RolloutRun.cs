@@ -63,7 +63,7 @@ internal sealed unsafe class RolloutRun : ILogitConsumer
             AddPrompts(ref columns, ref rows);
             _decoder.Forward(columns, rows, this);
             if (_failure is not null)
-                throw new InvalidOperationException(_failure);
+                throw new NonFiniteException(_failure);
             Advance();
             StartSamples();
         }
@@ -101,7 +101,7 @@ internal sealed unsafe class RolloutRun : ILogitConsumer
         _request.Key.Seed, _request.Key.Step, _request.PromptKeys is { } keys ? keys[prompt] : (ulong)prompt, (ulong)sample);
 
     private void Fail(int prompt, int position) => _failure =
-        $"Logits are not finite for prompt {prompt}, new token {position}: the weights have diverged (check the learning rate and gradient norm).";
+        $"the logits are not finite for prompt {prompt}, new token {position}: the weights have diverged";
 
     // Enough prompts for the free slots and a few ahead, so that a slot that falls free is refilled in the same step.
     private void AdmitPrompts()

@@ -1,0 +1,162 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using LlmRL.Evaluation;
+using LlmRL.Models;
+using LlmRL.Recipes;
+using LlmRL.Recipes.Binding;
+using LlmRL.Rewards;
+using LlmRL.Runs;
+using LlmRL.Tokenization;
+
+namespace LlmRL.Cli.Commands;
+
+/// <summary><c>llmrl eval</c>: the evaluate stages of a recipe whose models are trained, or one model on one data set.</summary>
+internal static class EvalCommand
+{
+    private const int DefaultLength = 256, DefaultRows = 1000;
+
+    private static readonly Argument<string?> RecipeFile = new("RECIPE") { Description = "A recipe that was run: its evaluate stages are run on the finished models.", Arity = ArgumentArity.ZeroOrOne };
+    private static readonly Option<string?> Model = new("--model") { Description = "Instead of a recipe: a model folder in Hugging Face layout." };
+    private static readonly Option<string?> Data = new("--data") { Description = "With --model: a file, or a generator as NAME/SPLIT, such as arithmetic/test." };
+    private static readonly Option<int> Count = new("--count") { Description = "With --data: at most so many rows.", DefaultValueFactory = _ => DefaultRows };
+    private static readonly Option<string?> PassAtK = new("--pass-at-k") { Description = "The k of pass@k, such as 1,8 (default: 1 where the data has answers)." };
+    private static readonly Option<int?> Samples = new("--n") { Description = "Completions per prompt (default: the largest k)." };
+    private static readonly Option<bool> Gold = new("--judge") { Description = "Compares with the reference completions by the judge of the TL;DR experiment: win rate." };
+    private static readonly Option<string?> Reference = new("--reference") { Description = "A model folder: the KL to it is measured." };
+    private static readonly Option<string?> RewardModelFolder = new("--reward-model") { Description = "A reward model's folder: its mean score is measured." };
+    private static readonly Option<double> Temperature = new("--temperature") { Description = "0 takes the most probable token.", DefaultValueFactory = _ => 1 };
+    private static readonly Option<double> TopP = new("--top-p") { Description = "Nucleus sampling.", DefaultValueFactory = _ => 1 };
+    private static readonly Option<int?> Length = new("--max-new-tokens") { Description = $"Most tokens of a completion (default: {DefaultLength}, or what fits the model)." };
+    private static readonly Option<ulong> Seed = new("--seed") { Description = "Seed.", DefaultValueFactory = _ => 1UL };
+    private static readonly Option<string?> Output = new("--out") { Description = "The run directory; with --model, where metrics, samples and a report are kept." };
+    private static readonly Option<string[]> Set = new("--set") { Description = "With RECIPE: override a recipe key.", DefaultValueFactory = _ => [] };
+    private static readonly Option<string> Device = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => "auto" };
+    private static readonly Option<bool> Json = new("--json") { Description = "One JSON object an evaluation, on standard output." };
+
+    public static Command Create()
+    {
+        var command = new Command("eval", "Measures pass@k, win rate, reward, KL and diversity of trained models.")
+        {
+            RecipeFile, Model, Data, Count, PassAtK, Samples, Gold, Reference, RewardModelFolder, Temperature, TopP, Length, Seed, Output, Set, Device, Json,
+        };
+        command.SetAction(parsed => Guard.Run(() => Run(parsed)));
+        return command;
+    }
+
+    private static void Run(ParseResult parsed)
+    {
+        var (recipe, model) = (parsed.GetValue(RecipeFile), parsed.GetValue(Model));
+        if (recipe is null == model is null)
+            throw new BadInputException("eval: give either a recipe that was run, or --model DIR with --data SOURCE.");
+        if (recipe is not null)
+            RunRecipe(parsed, recipe);
+        else
+            RunModel(parsed, model!);
+    }
+
+    private static void RunRecipe(ParseResult parsed, string path)
+    {
+        var file = ProgramPaths.Resolve(path);
+        var recipe = RecipeBinder.Load<Recipe>(file, parsed.GetValue(Set)!);
+        var json = parsed.GetValue(Json);
+        using var console = Terminal(json);
+        var summary = Pipeline(parsed, recipe, console, parsed.GetValue(Output), file, "./llmrl eval " + path).Run(default);
+        if (json)
+        {
+            foreach (var stage in summary.Stages.Where(stage => stage.Kind == "evaluate"))
+                Console.WriteLine(JsonSerializer.Serialize(new { stage = stage.Name, metrics = stage.Metrics }, JsonLayout.OneLine));
+        }
+    }
+
+    private static void RunModel(ParseResult parsed, string model)
+    {
+        var data = parsed.GetValue(Data) ?? throw new BadInputException("eval --model: name the prompts with --data, such as arithmetic/test or a file.");
+        var recipe = new Recipe
+        {
+            Name = "eval",
+            Seed = parsed.GetValue(Seed),
+            Model = new ModelSource { Path = ProgramPaths.Resolve(model) },
+            Stages = [Stage(parsed, ProgramPaths.Resolve(model), data)],
+        };
+        var (kept, json) = (parsed.GetValue(Output), parsed.GetValue(Json));
+        var folder = kept ?? Path.Combine(Path.GetTempPath(), "llmrl-eval-" + Guid.NewGuid().ToString("N"));
+        try
+        {
+            using var console = kept is null ? RunConsole.Create(TextWriter.Null, TimeProvider.System, live: false) : Terminal(json);
+            var stage = Pipeline(parsed, recipe, console, folder, null, $"./llmrl eval --model {model} --data {data}").Run(default).Stages[0];
+            var metrics = new OrderedDictionary<string, double>(stage.Metrics.Select(pair => KeyValuePair.Create(pair.Key.Replace("/" + Recipe.BaseModel, ""), pair.Value)));
+            if (json)
+                Console.WriteLine(JsonSerializer.Serialize(new { model, data, metrics }, JsonLayout.OneLine));
+            else if (kept is null)
+                Show(metrics);
+        }
+        finally
+        {
+            if (kept is null && Directory.Exists(folder))
+                Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static Evaluate Stage(ParseResult parsed, string model, string dataText)
+    {
+        var source = DataSource.Parse(dataText, parsed.GetValue(Count));
+        source = source with { Count = parsed.GetValue(Count) > 0 ? parsed.GetValue(Count) : throw new BadInputException($"--count {parsed.GetValue(Count)}: evaluate at least one row.") };
+        var rows = source.Open(dataText);
+        var wanted = Ks(parsed.GetValue(PassAtK)) ?? (rows[0].Answer is null ? [] : [1]);
+        if (parsed.GetValue(Samples) is { } samples)
+            wanted = samples >= wanted.DefaultIfEmpty(1).Max() ? [.. wanted, samples] : throw new BadInputException($"--n {samples}: pass@{wanted.Max()} needs at least {wanted.Max()} completions per prompt.");
+        return new Evaluate
+        {
+            Name = "eval",
+            Policies = [Recipe.BaseModel],
+            Data = source,
+            PassAtK = [.. wanted.Distinct().Order()],
+            Judge = parsed.GetValue(Gold) ? new GoldReward() : null,
+            Reference = parsed.GetValue(Reference),
+            Reward = parsed.GetValue(RewardModelFolder) is { } folder ? new LearnedReward { Model = folder } : null,
+            Temperature = parsed.GetValue(Temperature),
+            TopP = parsed.GetValue(TopP),
+            MaxCompletionLength = parsed.GetValue(Length) ?? Room(model, rows),
+        };
+    }
+
+    /// <summary>The default length, or what the model has positions for after the longest prompt.</summary>
+    private static int Room(string model, Data.IExampleSource rows)
+    {
+        var positions = ModelFolder.ReadConfig(model).MaxPositions;
+        var tokenizer = TokenizerLoader.Load(model);
+        var longest = Enumerable.Range(0, rows.Count).Max(i => Prompting.Encode(tokenizer, rows[i].Prompt).Length);
+        return Math.Clamp(positions - longest, 1, DefaultLength);
+    }
+
+    private static int[]? Ks(string? text)
+    {
+        if (text is null)
+            return null;
+        return [.. text.Split(',').Select(part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var k) && k > 0
+            ? k
+            : throw new BadInputException($"--pass-at-k {text}: '{part}' is no whole number of 1 or more; write them like 1,8."))];
+    }
+
+    private static Pipeline Pipeline(ParseResult parsed, Recipe recipe, RunConsole console, string? output, string? file, string command)
+    {
+        var (device, text) = Devices.Choose(parsed.GetValue(Device)!);
+        return new Pipeline(
+            recipe, new PipelineOptions { Out = output, RecipeFile = file, EvaluateOnly = true, Device = device, DeviceText = text, Command = command }, console, TimeProvider.System);
+    }
+
+    // Standard output belongs to the JSON where that is asked for.
+    private static RunConsole Terminal(bool json) => RunConsole.Create(
+        json ? Console.Error : Console.Out, TimeProvider.System, !json && RunConsole.CanBeLive(Console.IsOutputRedirected, Environment.GetEnvironmentVariable));
+
+    private static void Show(OrderedDictionary<string, double> metrics)
+    {
+        var width = metrics.Keys.Max(name => name.Length);
+        foreach (var (name, value) in metrics.Where(pair => !pair.Key.EndsWith("_se", StringComparison.Ordinal)))
+        {
+            var error = metrics.TryGetValue(name + "_se", out var deviation) ? string.Create(CultureInfo.InvariantCulture, $" ± {deviation:0.####}") : "";
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name.PadRight(width)}  {value:0.####}{error}"));
+        }
+    }
+}
