@@ -16,6 +16,7 @@ internal sealed class PolicyEvaluation : IDisposable
     private readonly Example[] examples;
     private readonly RewardScorer? scorer;
     private readonly Transformer? reference;
+    private readonly string? referenceName;
     private readonly int samples;
 
     public PolicyEvaluation(Evaluate stage, StageContext context)
@@ -25,8 +26,9 @@ internal sealed class PolicyEvaluation : IDisposable
         examples = [.. Enumerable.Range(0, data.Count).Select(i => data[i])];
         samples = stage.PassAtK.DefaultIfEmpty(1).Max();
         scorer = stage.Reward is { } source ? new RewardScorer(source, context, stage.MicroBatchTokens) : null;
-        if (stage.Temperature > 0 && (stage.Reference ?? stage.Policies.FirstOrDefault()) is { } name)
-            reference = context.LoadModel(name, trainable: false);
+        referenceName = stage.Reference ?? stage.Policies.FirstOrDefault();
+        if (stage.Temperature > 0 && referenceName is not null)
+            reference = context.LoadModel(referenceName, trainable: false);
         if (stage.PassAtK.Count > 0 && stage.Verifier is MathReward && examples.FirstOrDefault(example => (example.Answer ?? example.Completion) is null) is { } unanswered)
             throw new BadInputException($"{unanswered.Source}: pass_at_k needs an answer in every row; map its column under data.columns.answer.");
         if (stage.Judge is not null && examples.FirstOrDefault(example => example.Completion is null) is { } unreferenced)
@@ -47,7 +49,9 @@ internal sealed class PolicyEvaluation : IDisposable
             AddJudgement(rollout, judge, rows);
         if (scorer is not null)
             rows.AddMean("reward", rollout.Groups().Select(group => group.Average(trajectory => trajectory.Score)));
-        if (reference is not null)
+        if (reference is not null && policyName == referenceName)
+            rows.Add("kl", 0);
+        else if (reference is not null)
             AddKl(rollout, reference, rows);
         rows.AddMean("length", rollout.Trajectories.Select(trajectory => (double)trajectory.Length));
         rows.Add("clipped_ratio", rollout.Trajectories.Average(trajectory => trajectory.IsTruncated ? 1.0 : 0));

@@ -51,7 +51,7 @@ public sealed class TldrGenerator : IExampleSource, INoisyLabels
             ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
             var drawn = DrawFacts(distinct is null ? index : distinct[index], out var random);
             var post = TldrPost.Write(drawn.Values, drawn.Facts, settings, random);
-            var reference = TldrWriter.Human(post, settings.ReferenceSkill, random);
+            var reference = TldrWriter.Human(post, settings.ReferenceSkill, settings.MistakeRate, random);
             var (chosen, rejected, margin) = Pair(post, random);
             return new Example
             {
@@ -110,10 +110,10 @@ public sealed class TldrGenerator : IExampleSource, INoisyLabels
 
     private (List<string> Chosen, List<string> Rejected, double Margin) Pair(TldrPost post, RandomStream random)
     {
-        var a = TldrWriter.Candidate(post, random);
-        var b = TldrWriter.Candidate(post, random);
+        var a = TldrWriter.Candidate(post, settings.MistakeRate, random);
+        var b = TldrWriter.Candidate(post, settings.MistakeRate, random);
         for (var retry = 0; a.SequenceEqual(b) && retry < 8; retry++)
-            b = TldrWriter.Candidate(post, random);
+            b = TldrWriter.Candidate(post, settings.MistakeRate, random);
         var margin = TldrJudge.Utility(post.Facts, a) - TldrJudge.Utility(post.Facts, b);
         return random.NextBool(Preference(margin)) ? (a, b, margin) : (b, a, -margin);
     }

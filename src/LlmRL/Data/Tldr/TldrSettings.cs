@@ -13,6 +13,10 @@ public sealed record TldrSettings
     [Range(0.0, 1.0)]
     public double ReferenceSkill { get; init; } = 0.6;
 
+    /// <summary>How often a detail is stated wrongly: with probability mistake_rate · (1 − skill of the writer) per fact.</summary>
+    [Range(0.0, 1.0)]
+    public double MistakeRate { get; init; } = 0.3;
+
     /// <summary>Fewest sentences of a post that carry no fact.</summary>
     [Range(0, 8)]
     public int MinFillers { get; init; } = 1;

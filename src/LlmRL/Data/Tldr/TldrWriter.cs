@@ -3,8 +3,8 @@ namespace LlmRL.Data;
 /// <summary>Writes summaries as people of differing care do, and spoils them in the ways in which models do.</summary>
 internal static class TldrWriter
 {
-    /// <summary>A summary by a person of the given skill in [0, 1]: important facts are likelier stated; some are stated wrongly.</summary>
-    public static List<string> Human(TldrPost post, double skill, RandomStream random)
+    /// <summary>A summary by a person of the given skill in [0, 1]: important facts are likelier stated; each is stated wrongly with probability mistakes · (1 − skill).</summary>
+    public static List<string> Human(TldrPost post, double skill, double mistakes, RandomStream random)
     {
         var words = new List<string>();
         if (random.NextBool(0.05 + 0.45 * (1 - skill)))
@@ -13,7 +13,7 @@ internal static class TldrWriter
         foreach (var fact in post.Facts)
         {
             if (random.NextBool(Coverage(fact.Kind, skill)))
-                clauses.Add((random.NextBool(0.3 * (1 - skill)) ? Confuse(fact, random) : fact).Clause());
+                clauses.Add((random.NextBool(mistakes * (1 - skill)) ? Confuse(fact, random) : fact).Clause());
         }
 
         if (clauses.Count == 0)
@@ -23,9 +23,9 @@ internal static class TldrWriter
     }
 
     /// <summary>One of a pair to compare: by a person of any skill, half of the time spoilt.</summary>
-    public static List<string> Candidate(TldrPost post, RandomStream random)
+    public static List<string> Candidate(TldrPost post, double mistakes, RandomStream random)
     {
-        var words = Human(post, random.NextDouble(), random);
+        var words = Human(post, random.NextDouble(), mistakes, random);
         return random.NextBool() ? words : Spoil(post, words, random);
     }
 
