@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LlmRL.Models;
+using LlmRL.Native;
 using LlmRL.Training;
 using Xunit.Abstractions;
 using static TorchSharp.torch;
@@ -19,6 +20,8 @@ public sealed class KernelsBench(ITestOutputHelper output)
 
     private void Measure(string name, ModelConfig config, int count, int shortest, int beyondLongest, int repeats)
     {
+        // By itself libtorch may take one thread only.
+        NativeTorch.Threads = Environment.ProcessorCount;
         var random = new RandomStream(1);
         using var model = new Transformer(config);
         model.Parameters.Initialize(config, 1);

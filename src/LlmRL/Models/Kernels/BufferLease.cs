@@ -4,12 +4,14 @@ namespace LlmRL.Models.Kernels;
 
 /// <summary>
 /// Memory that outlives one call, lent and taken back: fresh memory would cost a page fault every 4 KiB. What is never given back goes with its lease to the
-/// garbage collector, which is told how large it is.
+/// garbage collector.
 /// </summary>
 internal sealed unsafe class BufferLease : IDisposable
 {
+    private const long UnremarkableFloats = 1L << 28;
     private static readonly Lock s_gate = new();
     private static readonly List<NativeBuffer<float>> s_free = [];
+    private static long s_lentFloats;
     private NativeBuffer<float>? _memory;
 
     /// <summary>Borrows memory with arbitrary contents.</summary>
@@ -17,14 +19,14 @@ internal sealed unsafe class BufferLease : IDisposable
     {
         _memory = Rent(floats);
         Pointer = _memory.Pointer;
-        GC.AddMemoryPressure(_memory.Length * sizeof(float));
+        Interlocked.Add(ref s_lentFloats, _memory.Length);
     }
 
     // The buffer's own finalizer may have run already: it must not be lent again.
     ~BufferLease()
     {
         if (_memory is { } memory)
-            GC.RemoveMemoryPressure(memory.Length * sizeof(float));
+            Interlocked.Add(ref s_lentFloats, -memory.Length);
     }
 
     /// <summary>The first float, on a cache line's border.</summary>
@@ -36,7 +38,7 @@ internal sealed unsafe class BufferLease : IDisposable
         GC.SuppressFinalize(this);
         if (Interlocked.Exchange(ref _memory, null) is not { } memory)
             return;
-        GC.RemoveMemoryPressure(memory.Length * sizeof(float));
+        Interlocked.Add(ref s_lentFloats, -memory.Length);
         lock (s_gate)
             s_free.Add(memory);
     }
@@ -58,6 +60,14 @@ internal sealed unsafe class BufferLease : IDisposable
                 s_free.Remove(small);
                 small.Dispose();
             }
+        }
+
+        // The collector does not see this memory: when much is out at once, forward passes whose graphs were dropped may hold most of it. Reporting every lease
+        // as memory pressure would cost a full collection per step.
+        if (Interlocked.Read(ref s_lentFloats) > UnremarkableFloats + 4 * floats)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
         }
 
         return new NativeBuffer<float>(floats + floats / 8);

@@ -4,7 +4,7 @@ using LlmRL.Numerics;
 namespace LlmRL.Models.Kernels;
 
 /// <summary>
-/// The threads that train: one per processor, shared by all models, one job at a time. Each calls BLAS with a single thread on tiles of its own,
+/// The threads that train, shared by all models, one job at a time. Each calls BLAS with a single thread on tiles of its own,
 /// so that chunks are claimed as threads get to them and no result depends on how many there are.
 /// </summary>
 internal static class KernelTeam
@@ -14,8 +14,10 @@ internal static class KernelTeam
     private static WorkerPool? s_pool;
     private static NativeBuffer<float>? s_workspace;
 
-    /// <summary>Number of threads.</summary>
-    public static int Threads { get; } = Environment.ProcessorCount;
+    /// <summary>Number of threads: one per processor, or fewer where OMP_NUM_THREADS says so, as for libtorch's own operators.</summary>
+    public static int Threads { get; } = int.TryParse(Environment.GetEnvironmentVariable("OMP_NUM_THREADS"), out var limit) && limit > 0
+        ? Math.Min(limit, Environment.ProcessorCount)
+        : Environment.ProcessorCount;
 
     /// <summary>Runs a job on all threads.</summary>
     /// <param name="floats">Scratch memory that the job needs; its contents are arbitrary.</param>

@@ -35,7 +35,7 @@ internal static unsafe class Products
 /// <summary>A task: ∂W += dyᵀ·x and ∂b += Σ dy for some rows of W, over all N positions, so that sums do not depend on who computes them.</summary>
 internal unsafe readonly struct WeightGradient
 {
-    private const int BlockRows = 192;
+    private const int BlockRows = 256;
     private readonly float* _gradOutput, _input, _gradWeight, _gradBias;
     private readonly int _outputs, _inputs, _stride, _rows;
 
