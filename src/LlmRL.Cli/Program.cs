@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LlmRL.Cli.Commands;
 
+Signals.HeedInterrupts();
 var root = new RootCommand("LlmRL fine-tunes language models with reinforcement learning from human preferences and from verifiable rewards.");
 root.Subcommands.Add(RunCommand.Create());
 root.Subcommands.Add(GenerateCommand.Create());

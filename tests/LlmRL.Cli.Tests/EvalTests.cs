@@ -58,8 +58,8 @@ public sealed class EvalTests(TrainedModel trained) : IClassFixture<TrainedModel
     [InlineData("--pass-at-k 1,x: 'x'", "eval", "--model", "MODEL", "--data", "arithmetic/test", "--pass-at-k", "1,x")]
     [InlineData("--n 2: pass@4", "eval", "--model", "MODEL", "--data", "arithmetic/test", "--pass-at-k", "4", "--n", "2")]
     [InlineData("--count 0", "eval", "--model", "MODEL", "--data", "arithmetic/test", "--count", "0")]
-    [InlineData("2000 positions", "eval", "--model", "MODEL", "--data", "arithmetic/test", "--max-new-tokens", "3000", "--count", "5")]
-    [InlineData("is a language model", "eval", "--model", "MODEL", "--data", "arithmetic/test", "--reward-model", "MODEL", "--count", "5")]
+    [InlineData("--data arithmetic/test: the prompt at arithmetic/test/0 has", "eval", "--model", "MODEL", "--data", "arithmetic/test", "--max-new-tokens", "3000", "--count", "5")]
+    [InlineData("--reward-model: ", "eval", "--model", "MODEL", "--data", "arithmetic/test", "--reward-model", "MODEL", "--count", "5")]
     public void Faults_are_refused(string text, params string[] arguments) =>
         place.Run([.. arguments.Select(argument => argument.Replace("MODEL", trained.Policy))]).RefusedInOneLine(text);
 

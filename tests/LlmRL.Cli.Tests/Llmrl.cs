@@ -59,7 +59,8 @@ internal static partial class Llmrl
 
     public static Running Start(string folder, params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [Program, .. arguments])
+        // As a script's background job starts: with SIGINT ignored, which must not make the program deaf to it.
+        var start = new ProcessStartInfo("bash", ["-c", "trap '' INT; exec dotnet \"$0\" \"$@\"", Program, .. arguments])
         {
             WorkingDirectory = folder,
             RedirectStandardInput = true,

@@ -1,12 +1,18 @@
 namespace LlmRL.Cli.Tests;
 
-/// <summary>A tiny model and a tiny reward model, trained once for all tests that read models.</summary>
-public sealed class TrainedModel : IDisposable
+/// <summary>A tiny model and a tiny reward model, trained once for all classes of tests that read models.</summary>
+public sealed class TrainedModel
 {
-    private readonly Workplace place = new();
+    private static readonly Lazy<Workplace> Trained = new(Train);
 
-    public TrainedModel()
+    public string Policy { get; } = Trained.Value["run/final/sft"];
+
+    public string RewardModel { get; } = Trained.Value["run/final/judge"];
+
+    private static Workplace Train()
     {
+        var place = new Workplace();
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => place.Dispose();
         place.Write("recipe.yaml", """
             name: tiny
             model: { config: tiny.json, tokenizer: bytes }
@@ -17,11 +23,8 @@ public sealed class TrainedModel : IDisposable
         // TL;DR posts have more bytes than the tiny model has positions.
         place.Write("tiny.json", Workplace.TinyConfig.Replace("160", "2000"));
         place.Run("run", "recipe.yaml", "--out", "run").Succeeded();
+        return place;
     }
-
-    public string Policy => place["run/final/sft"];
-
-    public string RewardModel => place["run/final/judge"];
 
     /// <summary>A copy of the policy's folder that a test may damage.</summary>
     public static string Copy(string source, Workplace target, string name)
@@ -34,6 +37,4 @@ public sealed class TrainedModel : IDisposable
 
         return target[name];
     }
-
-    public void Dispose() => place.Dispose();
 }

@@ -84,7 +84,9 @@ internal static class EvalCommand
         try
         {
             using var console = kept is null ? RunConsole.Create(TextWriter.Null, TimeProvider.System, live: false) : Terminal(json);
-            var stage = Pipeline(parsed, recipe, console, folder, null, $"./llmrl eval --model {model} --data {data}").Run(default).Stages[0];
+            // The user gave options, not a recipe.
+            string Option(string key) => key.Split('.')[^1] switch { "data" => $"--data {data}", "reference" => "--reference", "reward" => "--reward-model", _ => $"--model {model}" };
+            var stage = Pipeline(parsed, recipe, console, folder, null, $"./llmrl eval --model {model} --data {data}", Option).Run(default).Stages[0];
             var metrics = new OrderedDictionary<string, double>(stage.Metrics.Select(pair => KeyValuePair.Create(pair.Key.Replace("/" + Recipe.BaseModel, ""), pair.Value)));
             if (json)
                 Console.WriteLine(JsonSerializer.Serialize(new { model, data, metrics }, JsonLayout.OneLine));
@@ -139,11 +141,11 @@ internal static class EvalCommand
             : throw new BadInputException($"--pass-at-k {text}: '{part}' is no whole number of 1 or more; write them like 1,8."))];
     }
 
-    private static Pipeline Pipeline(ParseResult parsed, Recipe recipe, RunConsole console, string? output, string? file, string command)
+    private static Pipeline Pipeline(ParseResult parsed, Recipe recipe, RunConsole console, string? output, string? file, string command, Func<string, string>? nameSetting = null)
     {
         var (device, text) = Devices.Choose(parsed.GetValue(Device)!);
-        return new Pipeline(
-            recipe, new PipelineOptions { Out = output, RecipeFile = file, EvaluateOnly = true, Device = device, DeviceText = text, Command = command }, console, TimeProvider.System);
+        var options = new PipelineOptions { Out = output, RecipeFile = file, NameSetting = nameSetting, EvaluateOnly = true, Device = device, DeviceText = text, Command = command };
+        return new Pipeline(recipe, options, console, TimeProvider.System);
     }
 
     // Standard output belongs to the JSON where that is asked for.

@@ -42,7 +42,7 @@ public sealed record ModelSource : IValidated
         {
             yield return (nameof(Path), Directory.Exists(ProgramPaths.Resolve(Path))
                 ? $"{Path}: this folder has no config.json; a model is a folder in Hugging Face layout"
-                : $"{Path}: no such folder; paths are relative to the current folder, then to the program's");
+                : $"{Path}: no such folder; name one with --set model.path=FOLDER, relative to the current folder");
         }
 
         if (Config is not null && !File.Exists(ProgramPaths.Resolve(Config)))

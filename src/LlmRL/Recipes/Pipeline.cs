@@ -26,6 +26,9 @@ public sealed record PipelineOptions
     /// <summary>The recipe's file, for messages; null where the recipe was made in code.</summary>
     public string? RecipeFile { get; init; }
 
+    /// <summary>What messages call the setting with a dotted key; by default its place in <see cref="RecipeFile"/> and the key.</summary>
+    public Func<string, string>? NameSetting { get; init; }
+
     /// <summary>Where models live.</summary>
     public required torch.Device Device { get; init; }
 
@@ -55,7 +58,7 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
             Cancellation = cancellation,
             Resume = options.Resume,
         };
-        Preflight.Check(wanted, environment, Where);
+        Preflight.Check(wanted, environment, Setting);
         var root = options.Out ?? Path.Combine("runs", $"{recipe.Name}-seed{recipe.Seed}");
         if (options.EvaluateOnly && wanted.Exists(stage => stage.HasModel) && !Directory.Exists(root))
             throw new BadInputException($"{root}: no such run. Run the recipe first: ./llmrl run {options.RecipeFile}, or name its folder with --out.");
@@ -109,7 +112,7 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
         return outdated;
     }
 
-    private string Where(string key) => options.RecipeFile is { } file ? RecipeBinder.Locate(file, key) : recipe.Name;
+    private string Setting(string key) => options.NameSetting?.Invoke(key) ?? $"{(options.RecipeFile is { } file ? RecipeBinder.Locate(file, key) : recipe.Name)}: {key}";
 
     private Tokenizer OpenTokenizer()
     {
@@ -119,7 +122,7 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
         }
         catch (BadInputException fault)
         {
-            throw new BadInputException($"{Where("model.tokenizer")}: model.tokenizer: {fault.Message}", fault);
+            throw new BadInputException($"{Setting("model.tokenizer")}: {fault.Message}", fault);
         }
     }
 

@@ -17,20 +17,20 @@ internal sealed class Preflight
 
     private readonly Recipe recipe;
     private readonly RunEnvironment environment;
-    private readonly Func<string, string> locate;
+    private readonly Func<string, string> setting;
     private readonly Dictionary<string, int> positionsOf = [];
 
-    private Preflight(Recipe recipe, RunEnvironment environment, Func<string, string> locate) =>
-        (this.recipe, this.environment, this.locate) = (recipe, environment, locate);
+    private Preflight(Recipe recipe, RunEnvironment environment, Func<string, string> setting) =>
+        (this.recipe, this.environment, this.setting) = (recipe, environment, setting);
 
     /// <summary>Checks the stages that are to run.</summary>
     /// <param name="stages">Some of the recipe's stages.</param>
     /// <param name="environment">The run, without directory and logs.</param>
-    /// <param name="locate">Says where a dotted key was written: <c>file:line</c>.</param>
+    /// <param name="setting">What messages call the setting with a dotted key: <c>file:line: key</c>.</param>
     /// <exception cref="BadInputException">The first fault, with the key that is to blame.</exception>
-    public static void Check(IEnumerable<Stage> stages, RunEnvironment environment, Func<string, string> locate)
+    public static void Check(IEnumerable<Stage> stages, RunEnvironment environment, Func<string, string> setting)
     {
-        var check = new Preflight(environment.Recipe, environment, locate);
+        var check = new Preflight(environment.Recipe, environment, setting);
         foreach (var stage in stages)
             check.Check(stage);
     }
@@ -63,7 +63,7 @@ internal sealed class Preflight
         }
         catch (BadInputException fault)
         {
-            throw new BadInputException($"{locate(key)}: {key}: {fault.Message}", fault);
+            throw new BadInputException($"{setting(key)}: {fault.Message}", fault);
         }
     }
 

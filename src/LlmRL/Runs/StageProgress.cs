@@ -70,6 +70,8 @@ internal sealed class StageProgress
 
     private void ChooseHeadlines(Dictionary<string, double> row)
     {
+        // Every step of an evaluation measures another policy: there is nothing to follow.
+        if (Kind == "evaluate") return;
         var labels = new HashSet<string>();
         var known = MetricCatalog.Headlines(Kind);
         foreach (var name in known.Concat(row.Keys.Where(name => known.All(k => !row.ContainsKey(k)) && !MetricCatalog.IsTiming(name))))
