@@ -47,7 +47,7 @@ internal static class GenerateCommand
         foreach (var completion in engine.Generate(encoded, samples, options, new SampleKey(seed, 0)))
         {
             var (prompt, stops) = (prompts[completion.PromptIndex], completion.Finish == FinishReason.Stop ? 1 : 0);
-            var text = tokenizer.Decode(completion.Tokens.AsSpan(0, completion.Tokens.Length - stops));
+            var text = Prompting.DecodeCompletion(tokenizer, encoded[completion.PromptIndex], completion.Tokens.AsSpan(0, completion.Tokens.Length - stops));
             Console.WriteLine(json ? Json(prompt, text, completion) : (prompts.Length * samples > 1 ? $"--- prompt {completion.PromptIndex + 1}, sample {completion.SampleIndex + 1}\n" : "") + prompt + text);
         }
     }

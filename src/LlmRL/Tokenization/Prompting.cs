@@ -3,6 +3,8 @@ namespace LlmRL.Tokenization;
 /// <summary>How prompts and completions become token ids.</summary>
 public static class Prompting
 {
+    private const int ContextTokens = 4;
+
     /// <summary>Encodes a prompt, with the special tokens that the tokenizer puts before it.</summary>
     public static int[] Encode(Tokenizer tokenizer, string prompt)
     {
@@ -26,5 +28,20 @@ public static class Prompting
             ? both[promptIds.Length..]
             : tokenizer.Encode(completion);
         return (promptIds, [.. rest, tokenizer.EosId]);
+    }
+
+    /// <summary>
+    /// The text of a completion as it continues its prompt. Some tokenizers drop the space before the first word of a text, so the completion is decoded behind
+    /// the prompt's last tokens, whose own text is then taken off.
+    /// </summary>
+    /// <param name="tokenizer">Text ↔ ids.</param>
+    /// <param name="prompt">The prompt's ids.</param>
+    /// <param name="completion">The completion's ids, without its stop token.</param>
+    public static string DecodeCompletion(Tokenizer tokenizer, int[] prompt, ReadOnlySpan<int> completion)
+    {
+        var context = prompt.AsSpan(Math.Max(0, prompt.Length - ContextTokens));
+        var before = tokenizer.Decode(context);
+        var whole = tokenizer.Decode([.. context, .. completion]);
+        return whole.StartsWith(before, StringComparison.Ordinal) ? whole[before.Length..] : tokenizer.Decode(completion);
     }
 }

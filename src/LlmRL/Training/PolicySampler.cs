@@ -1,6 +1,7 @@
 using LlmRL.Data;
 using LlmRL.Models;
 using LlmRL.Rollouts;
+using LlmRL.Tokenization;
 using TorchSharp;
 
 namespace LlmRL.Training;
@@ -38,7 +39,7 @@ public sealed class PolicySampler : IDisposable
                 Example = examples[completion.PromptIndex],
                 Prompt = prompts[completion.PromptIndex],
                 Completion = completion,
-                Text = context.Tokenizer.Decode(completion.Tokens.AsSpan(0, completion.Tokens.Length - stops)),
+                Text = Prompting.DecodeCompletion(context.Tokenizer, prompts[completion.PromptIndex], completion.Tokens.AsSpan(0, completion.Tokens.Length - stops)),
             };
             trajectories[completion.PromptIndex * samplesPerPrompt + completion.SampleIndex] = trajectory;
             pending?.Add(trajectory);
