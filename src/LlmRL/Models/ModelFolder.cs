@@ -8,7 +8,8 @@ namespace LlmRL.Models;
 /// <summary>Reads and writes models as folders in Hugging Face layout: <c>config.json</c>, <c>model.safetensors</c> (or shards with an index), tokenizer files.</summary>
 public static class ModelFolder
 {
-    private const string ConfigName = "config.json", WeightsName = "model.safetensors", IndexName = "model.safetensors.index.json", ShiftKey = "score_shift";
+    internal const string WeightsName = "model.safetensors", IndexName = "model.safetensors.index.json";
+    private const string ConfigName = "config.json", ShiftKey = "score_shift";
 
     /// <summary>Whether a path looks like a model folder.</summary>
     public static bool IsModel(string path) => File.Exists(Path.Combine(path, ConfigName));
@@ -71,39 +72,22 @@ public static class ModelFolder
     /// <summary>
     /// Writes a model into a folder: each file appears whole or not at all.
     /// </summary>
-    public static void Save(Transformer model, string folder, Tokenizer? tokenizer)
+    /// <param name="model">The model.</param>
+    /// <param name="folder">Where it goes; created where it is absent.</param>
+    /// <param name="tokenizer">Its tokenizer, whose files are written beside it.</param>
+    /// <param name="maxShardBytes">Weights beyond this size are cut into shards with an index; 5 GB as in Hugging Face's <c>save_pretrained</c>.</param>
+    public static void Save(Transformer model, string folder, Tokenizer? tokenizer, long maxShardBytes = 5_000_000_000)
     {
         Directory.CreateDirectory(folder);
         var extra = new Dictionary<string, double>();
         if (model.ScoreShift != 0)
             extra[ShiftKey] = model.ScoreShift;
-        AtomicFile.Write(Path.Combine(folder, WeightsName), stream => SafetensorsWriter.Write(stream, Items(model)));
+        WeightWriter.Write(model.Parameters, folder, maxShardBytes);
         tokenizer?.Save(folder);
         if (!model.HasScalarHead)
             AtomicFile.WriteAllText(Path.Combine(folder, "generation_config.json"), GenerationConfig(model.Config));
         // The config comes last: a folder with one is complete.
         AtomicFile.WriteAllText(Path.Combine(folder, ConfigName), ModelConfigFile.Write(model.Config, model.HasScalarHead, extra));
-    }
-
-    private static List<SafetensorsWriter.Item> Items(Transformer model)
-    {
-        var items = new List<SafetensorsWriter.Item>();
-        using var host = model.Parameters.Values.detach().cpu();
-        var values = host.data<float>().ToArray();
-        foreach (var (spec, start) in model.Parameters.Specs.Zip(model.Parameters.Offsets))
-        {
-            var offset = start;
-            foreach (var part in spec.Parts)
-            {
-                var begin = checked((int)offset);
-                items.Add(new SafetensorsWriter.Item(part.HuggingFaceName, part.FileShape, part.Transposed
-                    ? destination => Transpose(values.AsSpan(begin, destination.Length), destination, part.Shape[0], part.Shape[1])
-                : destination => values.AsSpan(begin, destination.Length).CopyTo(destination)));
-                offset += part.Elements;
-            }
-        }
-
-        return items;
     }
 
     private static string GenerationConfig(ModelConfig config) => JsonSerializer.Serialize(
@@ -131,7 +115,7 @@ public static class ModelFolder
         }
     }
 
-    private static void Transpose(ReadOnlySpan<float> source, Span<float> destination, long rows, long columns)
+    internal static void Transpose(ReadOnlySpan<float> source, Span<float> destination, long rows, long columns)
     {
         for (var r = 0; r < rows; r++)
         {

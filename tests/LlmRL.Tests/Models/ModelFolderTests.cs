@@ -112,6 +112,22 @@ public class ModelFolderTests
     }
 
     [Fact]
+    public void LargeWeightsAreWrittenAsShardsThatLoadAgain()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = Random(TestModel.Shape("gpt2"));
+        ModelFolder.Save(model, folder.Path, tokenizer: null);
+        var limit = new FileInfo(Path.Combine(folder.Path, "model.safetensors")).Length / 3;
+
+        ModelFolder.Save(model, folder.Path, tokenizer: null, limit);
+
+        Assert.False(File.Exists(Path.Combine(folder.Path, "model.safetensors")));
+        Assert.True(Directory.GetFiles(folder.Path, "model-*.safetensors").Length >= 3);
+        using var loaded = ModelFolder.Load(folder.Path);
+        Assert.Equal(Values(model), Values(loaded));
+    }
+
+    [Fact]
     public void ABodyWithoutScalarHeadGetsAFreshOne()
     {
         using var folder = new TemporaryFolder();
