@@ -100,4 +100,28 @@ public sealed class ArithmeticGeneratorTests
     // Sums of signed products: independent of the generator, which reduces one operation at a time.
     private static long Evaluate(string expression) => expression.Replace("-", "+-", StringComparison.Ordinal).Split('+')
         .Sum(term => term.Split('*').Aggregate(1L, (product, factor) => product * long.Parse(factor, CultureInfo.InvariantCulture)));
+
+    [Fact]
+    public void Demonstrators_slip_as_often_as_asked_and_answers_stay_right()
+    {
+        var settings = new ArithmeticSettings { SlipRate = 0.25, MaxOperand = 9, MaxValue = 99 };
+        var data = new ArithmeticGenerator(DataSplit.Sft, 4000, settings);
+        var careful = new ArithmeticGenerator(DataSplit.Sft, 4000, settings with { SlipRate = 0 });
+        var (lines, wrong) = (0, 0);
+        for (var i = 0; i < data.Count; i++)
+        {
+            Assert.Equal(careful[i].Prompt, data[i].Prompt);
+            Assert.Equal(careful[i].Answer, data[i].Answer);
+            foreach (var line in data[i].Completion!.Trim().Split('\n').SkipLast(1))
+            {
+                var match = System.Text.RegularExpressions.Regex.Match(line, @"^(\d+)([+-])(\d+)=(\d+)$");
+                var numbers = new[] { 1, 3, 4 }.Select(group => int.Parse(match.Groups[group].Value, System.Globalization.CultureInfo.InvariantCulture)).ToArray();
+                lines++;
+                wrong += numbers[2] == (match.Groups[2].Value == "+" ? numbers[0] + numbers[1] : numbers[0] - numbers[1]) ? 0 : 1;
+            }
+        }
+
+        // A slip that would lead out of the limits is taken back, so the rate lies a little under the one asked for.
+        Assert.InRange((double)wrong / lines, 0.20, 0.26);
+    }
 }

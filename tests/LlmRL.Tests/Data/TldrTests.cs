@@ -137,4 +137,17 @@ public sealed class TldrTests
         foreach (var (prompt, summary) in new[] { ("", ""), ("POST:", "?"), (Post, "\n\n\n"), ("\nPOST: x", "\ud800 {name} {"), (Post, new string('{', 1000)) })
             Assert.True(double.IsFinite(TldrJudge.Utility(prompt, summary)));
     }
+
+    [Fact]
+    public void Writers_who_make_no_mistakes_write_better_references()
+    {
+        double Mean(double rate)
+        {
+            var data = new TldrGenerator(DataSplit.Sft, 500, new TldrSettings { MistakeRate = rate });
+            return Enumerable.Range(0, data.Count).Average(i => TldrJudge.Utility(data[i].Prompt, data[i].Completion!));
+        }
+
+        Assert.True(Mean(0) > Mean(0.3) + 0.2);
+        Assert.True(Mean(0.3) > Mean(1) + 0.2);
+    }
 }
