@@ -53,12 +53,14 @@ public sealed record Recipe : IValidated
     // The same rule as the run directory's, which names folders after stages.
     private static bool IsFolderName(string name) => name.Length > 0 && name[0] != '.' && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.');
 
-    private static string? Problem(StageReference reference, Dictionary<string, Stage?> known)
+    private string? Problem(StageReference reference, Dictionary<string, Stage?> known)
     {
         if (!known.TryGetValue(reference.Name, out var source))
         {
             var stages = known.Where(pair => pair.Value is null or { HasModel: true }).Select(pair => pair.Key);
-            return Directory.Exists(ProgramPaths.Resolve(reference.Name)) ? null
+            // A stage's name never means a folder, even where one of that name lies about: this stage or a later one was meant.
+            var isFolder = Stages.All(stage => stage.Name != reference.Name) && Directory.Exists(ProgramPaths.Resolve(reference.Name));
+            return isFolder ? null
                 : $"'{reference.Name}' is neither a model before this stage nor a folder; there are {string.Join(", ", stages)}";
         }
 
