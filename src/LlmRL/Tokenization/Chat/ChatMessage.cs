@@ -4,8 +4,8 @@ namespace LlmRL.Tokenization.Chat;
 
 /// <summary>One message of a conversation.</summary>
 /// <param name="Role">Who speaks: <c>system</c>, <c>user</c>, <c>assistant</c>, <c>tool</c>, or what the template knows.</param>
-/// <param name="Content">What is said.</param>
-public sealed record ChatMessage(string Role, string Content)
+/// <param name="Content">What is said; null where the message has no such field.</param>
+public sealed record ChatMessage(string Role, string? Content)
 {
     /// <summary>
     /// Further fields, such as <c>tool_calls</c>: null, booleans, numbers, strings, lists, dictionaries by string and <see cref="JsonElement"/>. A field
@@ -31,7 +31,7 @@ public sealed record ChatMessage(string Role, string Content)
         if (message.ValueKind != JsonValueKind.Object || !message.TryGetProperty("role", out var role) || role.ValueKind != JsonValueKind.String)
             throw new BadInputException($"{place}: an object with \"role\" and \"content\" was expected, found {Shown(message)}");
         var hasText = message.TryGetProperty("content", out var content) && content.ValueKind == JsonValueKind.String;
-        if (!hasText && content.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null or JsonValueKind.Array))
+        if (!hasText && content.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null or JsonValueKind.Array or JsonValueKind.Object))
             throw new BadInputException($"{place}: content: a string or a list of parts was expected, found {Shown(content)}");
         Dictionary<string, object?>? fields = null;
         foreach (var field in message.EnumerateObject())
@@ -40,13 +40,15 @@ public sealed record ChatMessage(string Role, string Content)
                 (fields ??= new(StringComparer.Ordinal))[field.Name] = field.Value.Clone();
         }
 
-        return new ChatMessage(role.GetString()!, hasText ? content.GetString()! : "") { Fields = fields };
+        return new ChatMessage(role.GetString()!, hasText ? content.GetString() : null) { Fields = fields };
     }
 
     internal object ToTemplate(ref long size, int depth)
     {
-        size += Role.Length + Content.Length;
-        var map = new OrderedDictionary<string, object?>(StringComparer.Ordinal) { ["role"] = Role, ["content"] = Content };
+        size += Role.Length + (Content?.Length ?? 0);
+        var map = new OrderedDictionary<string, object?>(StringComparer.Ordinal) { ["role"] = Role };
+        if (Content is not null)
+            map["content"] = Content;
         foreach (var (name, value) in Fields ?? (IEnumerable<KeyValuePair<string, object?>>)[])
         {
             size += name.Length;

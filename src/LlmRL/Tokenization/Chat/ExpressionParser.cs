@@ -91,13 +91,18 @@ internal class ExpressionParser(List<Token> tokens)
         Expect("(");
         List<Expression> positional = [];
         List<(string, Expression)> named = [];
-        while (!TrySign(")"))
+        Expression? spread = null, spreadNamed = null;
+        for (var count = 0; !TrySign(")"); count++)
         {
-            if (positional.Count + named.Count > 0)
+            if (count > 0)
                 Expect(",");
             if (TrySign(")"))
                 break;
-            if (Current.Kind == TokenKind.Name && tokens[_next + 1] is { Kind: TokenKind.Operator, Text: "=" })
+            if (TrySign("*"))
+                spread = ParseExpression();
+            else if (TrySign("**"))
+                spreadNamed = ParseExpression();
+            else if (Current.Kind == TokenKind.Name && tokens[_next + 1] is { Kind: TokenKind.Operator, Text: "=" })
             {
                 var name = Take().Text;
                 Take();
@@ -109,7 +114,7 @@ internal class ExpressionParser(List<Token> tokens)
             }
         }
 
-        return new ArgumentList([.. positional], [.. named]);
+        return new ArgumentList([.. positional], [.. named], spread, spreadNamed);
     }
 
     private bool EndsList() => Current.Kind is TokenKind.BlockEnd or TokenKind.PrintEnd or TokenKind.End || IsSign(")") || IsSign("=") || IsWord("in") || IsWord("if");

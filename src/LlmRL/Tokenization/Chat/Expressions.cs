@@ -80,20 +80,32 @@ internal sealed class SliceExpression(int line, Expression target, Expression? s
 }
 
 /// <summary>The arguments of a call, filter or test as they stand in the template.</summary>
-internal sealed record ArgumentList(Expression[] Positional, (string Name, Expression Value)[] Named)
+/// <param name="Positional">By place.</param>
+/// <param name="Named">By name.</param>
+/// <param name="Spread">What follows <c>*</c>: a list of further ones by place.</param>
+/// <param name="SpreadNamed">What follows <c>**</c>: a mapping of further ones by name.</param>
+internal sealed record ArgumentList(Expression[] Positional, (string Name, Expression Value)[] Named, Expression? Spread = null, Expression? SpreadNamed = null)
 {
     public static readonly ArgumentList None = new([], []);
 
     public CallArguments Evaluate(RenderContext context, Scope scope)
     {
-        if (Positional.Length + Named.Length == 0)
+        if (this == None)
             return CallArguments.None;
         var positional = Array.ConvertAll(Positional, item => item.Evaluate(context, scope));
-        if (Named.Length == 0)
+        if (Spread is not null)
+            positional = [.. positional, .. TemplateValues.Items(context, Spread.Evaluate(context, scope))];
+        if (Named.Length == 0 && SpreadNamed is null)
             return new CallArguments(positional, null);
         var named = new OrderedDictionary<string, object?>(StringComparer.Ordinal);
         foreach (var (name, value) in Named)
             named[name] = value.Evaluate(context, scope);
+        if (SpreadNamed?.Evaluate(context, scope) is { } further)
+        {
+            foreach (var (name, value) in further as OrderedDictionary<string, object?> ?? throw new TemplateFault("'**' wants a mapping"))
+                named[name] = value;
+        }
+
         return new CallArguments(positional, named);
     }
 }
@@ -101,10 +113,15 @@ internal sealed record ArgumentList(Expression[] Positional, (string Name, Expre
 /// <summary>A function, macro or method at work.</summary>
 internal sealed class CallExpression(int line, Expression callee, ArgumentList arguments) : Expression(line)
 {
-    protected override object? Value(RenderContext context, Scope scope)
+    protected override object? Value(RenderContext context, Scope scope) => Invoke(context, scope, caller: null);
+
+    /// <summary>Calls it; <paramref name="caller"/> is what the macro finds under that name.</summary>
+    public object? Invoke(RenderContext context, Scope scope, TemplateFunction? caller)
     {
         var function = callee.Evaluate(context, scope);
         var given = arguments.Evaluate(context, scope);
+        if (caller is not null)
+            given = new CallArguments(given.Positional, new(given.Named ?? [], StringComparer.Ordinal) { ["caller"] = caller });
         context.Line = Line;
         return function switch
         {

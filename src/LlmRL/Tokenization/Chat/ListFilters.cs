@@ -68,7 +68,7 @@ internal static class ListFilters
 
     private static object Map(RenderContext context, object? value, CallArguments given)
     {
-        var items = TemplateValues.Items(context, value);
+        var items = ItemsOrNone(context, value);
         context.Charge(items.Length);
         if (given.Named?.TryGetValue("attribute", out var attribute) == true)
         {
@@ -80,13 +80,16 @@ internal static class ListFilters
         return new TemplateList(Array.ConvertAll(items, item => Filters.Apply(context, name, item, given.From(1))));
     }
 
+    // Jinja does not look at what is false: none has no items here.
+    private static object?[] ItemsOrNone(RenderContext context, object? value) => TemplateValues.IsTrue(value) ? TemplateValues.Items(context, value) : [];
+
     private static object Keep(RenderContext context, object? value, CallArguments given, bool hasAttribute, bool wanted)
     {
         var attribute = hasAttribute ? given.Need(0, "attribute") : null;
         var rest = given.From(hasAttribute ? 1 : 0);
         var test = rest.Positional is [var name, ..] ? TemplateValues.ToText(name) : null;
         var kept = new List<object?>();
-        foreach (var item in TemplateValues.Items(context, value))
+        foreach (var item in ItemsOrNone(context, value))
         {
             context.Charge(1);
             var field = Field(item, attribute);

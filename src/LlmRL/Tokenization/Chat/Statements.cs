@@ -135,9 +135,14 @@ internal sealed class SetStatement(int line, string[] targets, string? field, Ex
 /// <summary><c>{% macro name(a, b=c) %}</c>.</summary>
 internal sealed class MacroStatement(int line, string name, (string Name, Expression? Fallback)[] parameters, Block body) : Statement(line)
 {
+    private const string Caller = "caller";
+
+    /// <summary>The macro as a function that sees the names around its definition.</summary>
+    public TemplateFunction Define(Scope scope) => new(name, (context, given) => Call(context, scope, given));
+
     protected override Flow Run(RenderContext context, Scope scope)
     {
-        scope.Set(name, new TemplateFunction(name, (at, given) => Call(at, scope, given)));
+        scope.Set(name, Define(scope));
         return Flow.Next;
     }
 
@@ -148,11 +153,13 @@ internal sealed class MacroStatement(int line, string name, (string Name, Expres
             throw new TemplateFault($"the macro '{name}' takes {parameters.Length} arguments and is given {given.Positional.Length}");
         foreach (var argument in given.Named?.Keys ?? Enumerable.Empty<string>())
         {
-            if (!Array.Exists(parameters, p => p.Name == argument))
+            if (argument != Caller && !Array.Exists(parameters, p => p.Name == argument))
                 throw new TemplateFault($"the macro '{name}' has no argument '{argument}'");
         }
 
         var scope = new Scope(definition);
+        if (given.Named?.TryGetValue(Caller, out var caller) == true)
+            scope.Set(Caller, caller);
         for (var i = 0; i < parameters.Length; i++)
         {
             var (parameter, fallback) = parameters[i];
@@ -162,6 +169,16 @@ internal sealed class MacroStatement(int line, string name, (string Name, Expres
         }
 
         return body.Capture(context, scope);
+    }
+}
+
+/// <summary><c>{% call macro() %}…{% endcall %}</c>: the macro finds the body as the function <c>caller</c>.</summary>
+internal sealed class CallStatement(int line, CallExpression call, MacroStatement body) : Statement(line)
+{
+    protected override Flow Run(RenderContext context, Scope scope)
+    {
+        TemplateWriter.Show(context, call.Invoke(context, scope, body.Define(scope)), context.Output);
+        return Flow.Next;
     }
 }
 

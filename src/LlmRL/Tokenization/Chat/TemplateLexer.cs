@@ -211,7 +211,8 @@ internal sealed partial class TemplateLexer
         }
         else if (char.IsAsciiDigit(c))
         {
-            var match = Number().Match(_source, _position);
+            // In a.0.1 the numbers are two items, not a fraction.
+            var match = Number().Match(_source, _position, _source[_position - 1] == '.' ? RunOfDigits() : _source.Length - _position);
             var isFloat = match.Groups["fraction"].Success || match.Groups["exponent"].Success;
             Add(isFloat ? TokenKind.Float : TokenKind.Integer, match.Value.Replace("_", ""));
             MoveTo(_position + match.Length);
@@ -228,6 +229,12 @@ internal sealed partial class TemplateLexer
             Add(TokenKind.Operator, sign);
             MoveTo(_position + sign.Length);
         }
+    }
+
+    private int RunOfDigits()
+    {
+        var rest = _source.AsSpan(_position);
+        return rest.IndexOfAnyExceptInRange('0', '9') is >= 0 and var end ? end : rest.Length;
     }
 
     private void Balance(Stack<char> brackets, char sign)

@@ -3,7 +3,7 @@ namespace LlmRL.Tokenization.Chat;
 /// <summary>Reads the statements of a template.</summary>
 internal sealed class TemplateParser : ExpressionParser
 {
-    private static readonly string[] Unknown = ["include", "import", "from", "extends", "block", "call", "autoescape", "trans", "do", "debug"];
+    private static readonly string[] Unknown = ["include", "import", "from", "extends", "block", "autoescape", "trans", "do", "debug"];
 
     private int _loops;
 
@@ -87,6 +87,8 @@ internal sealed class TemplateParser : ExpressionParser
                 return ParseMacro(line);
             case "filter":
                 return ParseFilter(line);
+            case "call":
+                return ParseCall(line);
             case "with":
                 return ParseWith(line);
             case "generation":
@@ -184,6 +186,19 @@ internal sealed class TemplateParser : ExpressionParser
     private MacroStatement ParseMacro(int line)
     {
         var name = ExpectName();
+        return new MacroStatement(line, name, ParseParameters(), ParseMacroBody("endmacro"));
+    }
+
+    private CallStatement ParseCall(int line)
+    {
+        var parameters = IsSign("(") ? ParseParameters() : [];
+        if (ParseExpression() is not CallExpression call)
+            throw new TemplateFault("{% call %} wants the call of a macro", line);
+        return new CallStatement(line, call, new MacroStatement(line, "caller", parameters, ParseMacroBody("endcall")));
+    }
+
+    private (string, Expression?)[] ParseParameters()
+    {
         Expect("(");
         List<(string, Expression?)> parameters = [];
         while (!TrySign(")"))
@@ -193,12 +208,17 @@ internal sealed class TemplateParser : ExpressionParser
             parameters.Add((ExpectName(), TrySign("=") ? ParseExpression() : null));
         }
 
-        // A jump does not leave a macro.
+        return [.. parameters];
+    }
+
+    // A jump does not leave a macro.
+    private Block ParseMacroBody(string end)
+    {
         var loops = _loops;
         _loops = 0;
-        var body = ParseBody("endmacro");
+        var body = ParseBody(end);
         _loops = loops;
-        return new MacroStatement(line, name, [.. parameters], body);
+        return body;
     }
 
     // {% filter name %}…{% endfilter %} prints the captured text through its filters.

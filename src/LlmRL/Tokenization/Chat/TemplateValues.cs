@@ -286,7 +286,7 @@ internal static class TemplateValues
             case JsonValueKind.String:
                 return FromHost(element.GetString(), ref size, depth);
             case JsonValueKind.Number:
-                return element.TryGetInt64(out var integer) ? integer : element.GetDouble();
+                return element.TryGetInt64(out var integer) ? (object)integer : element.GetDouble();
             case JsonValueKind.True:
                 return true;
             case JsonValueKind.False:
