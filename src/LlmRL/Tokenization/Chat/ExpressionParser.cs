@@ -7,11 +7,24 @@ internal class ExpressionParser(List<Token> tokens)
 {
     private static readonly string[] Comparisons = ["==", "!=", "<", "<=", ">", ">="];
 
+    private const int MaxDepth = 300;
+
     private int _next;
+    private int _depth;
 
     protected Token Current => tokens[_next];
 
     protected Token Take() => tokens[_next < tokens.Count - 1 ? _next++ : _next];
+
+    /// <summary>Goes one level down: a template that is nested deeper than any sane one is refused while the stack still has room.</summary>
+    protected void Enter()
+    {
+        if (++_depth > MaxDepth)
+            throw RenderContext.TooDeep(Current.Line);
+        RenderContext.EnsureStack();
+    }
+
+    protected void Leave() => _depth--;
 
     protected bool IsSign(string sign) => Current.Kind == TokenKind.Operator && Current.Text == sign;
 
@@ -47,7 +60,7 @@ internal class ExpressionParser(List<Token> tokens)
 
     protected Expression ParseExpression()
     {
-        RenderContext.EnsureStack();
+        Enter();
         var value = ParseOr();
         while (IsWord("if"))
         {
@@ -57,6 +70,7 @@ internal class ExpressionParser(List<Token> tokens)
             value = new ConditionalExpression(line, condition, value, otherwise);
         }
 
+        Leave();
         return value;
     }
 
@@ -137,8 +151,10 @@ internal class ExpressionParser(List<Token> tokens)
 
     private Expression ParseNot()
     {
-        RenderContext.EnsureStack();
-        return IsWord("not") ? new NotExpression(Take().Line, ParseNot()) : ParseComparison();
+        Enter();
+        var value = IsWord("not") ? new NotExpression(Take().Line, ParseNot()) : ParseComparison();
+        Leave();
+        return value;
     }
 
     private Expression ParseComparison()
@@ -181,12 +197,13 @@ internal class ExpressionParser(List<Token> tokens)
 
     private Expression ParseSigned(bool withFilters)
     {
-        RenderContext.EnsureStack();
+        Enter();
         var line = Current.Line;
         var value = IsSign("-") || IsSign("+")
             ? new SignExpression(line, isMinus: Take().Text == "-", operand: ParseSigned(withFilters: false))
             : ParsePrimary();
         value = ParsePostfix(value);
+        Leave();
         return withFilters ? ParseFilters(value) : value;
     }
 

@@ -7,8 +7,10 @@ internal abstract class Expression(int line)
 
     public object? Evaluate(RenderContext context, Scope scope)
     {
-        context.Step(line);
-        return Value(context, scope);
+        context.Enter(line);
+        var value = Value(context, scope);
+        context.Leave();
+        return value;
     }
 
     protected abstract object? Value(RenderContext context, Scope scope);

@@ -18,7 +18,10 @@ internal sealed class TemplateFault(string message, int line = 0) : Exception(me
 /// </remarks>
 internal sealed class RenderContext(long budget, TimeProvider clock)
 {
+    private const int MaxDepth = 1000;
+
     private long _left = budget;
+    private int _depth;
 
     public TimeProvider Clock => clock;
 
@@ -27,19 +30,24 @@ internal sealed class RenderContext(long budget, TimeProvider clock)
     /// <summary>The line of the node that is at work, for messages.</summary>
     public int Line { get; set; }
 
-    /// <summary>Pays for one node.</summary>
-    public void Step(int line)
+    /// <summary>Goes into a node and pays for it.</summary>
+    public void Enter(int line)
     {
         Line = line;
-        Nest();
+        Enter();
     }
 
-    /// <summary>Pays for one level of a recursion; the stack ends it where the budget would not.</summary>
-    public void Nest()
+    /// <summary>Goes one level down and pays for it. No caller needs to leave when a fault ends the rendering.</summary>
+    public void Enter()
     {
         Charge(1);
+        if (++_depth > MaxDepth)
+            throw TooDeep();
         EnsureStack();
     }
+
+    /// <summary>Comes back from <see cref="Enter()"/>.</summary>
+    public void Leave() => _depth--;
 
     /// <summary>Pays for work or memory.</summary>
     public void Charge(long units)
@@ -55,8 +63,10 @@ internal sealed class RenderContext(long budget, TimeProvider clock)
     public static void EnsureStack()
     {
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
-            throw new TemplateFault("the template is nested too deeply");
+            throw TooDeep();
     }
+
+    public static TemplateFault TooDeep(int line = 0) => new("the template or its values are nested too deeply", line);
 }
 
 /// <summary>Names and their values: a block's own over those around it.</summary>

@@ -17,8 +17,10 @@ internal abstract class Statement(int line)
 
     public Flow Execute(RenderContext context, Scope scope)
     {
-        context.Step(line);
-        return Run(context, scope);
+        context.Enter(line);
+        var flow = Run(context, scope);
+        context.Leave();
+        return flow;
     }
 
     protected abstract Flow Run(RenderContext context, Scope scope);
@@ -98,7 +100,7 @@ internal sealed class ForStatement(int line, string[] targets, Expression source
         var loop = new LoopValue(items, Depth(scope));
         for (; loop.Index < items.Length; loop.Index++)
         {
-            context.Step(Line);
+            context.Charge(1);
             var round = new Scope(scope);
             round.Set("loop", loop);
             Assignment.Unpack(context, targets, items[loop.Index], round);
@@ -148,7 +150,6 @@ internal sealed class MacroStatement(int line, string name, (string Name, Expres
 
     private string Call(RenderContext context, Scope definition, CallArguments given)
     {
-        context.Step(Line);
         if (given.Positional.Length > parameters.Length)
             throw new TemplateFault($"the macro '{name}' takes {parameters.Length} arguments and is given {given.Positional.Length}");
         foreach (var argument in given.Named?.Keys ?? Enumerable.Empty<string>())

@@ -21,7 +21,7 @@ internal sealed class TemplateParser : ExpressionParser
     /// <summary>Statements up to a block tag with one of the names, which is taken; the end of the template without any.</summary>
     private Block ParseBlock(string[] ends, out string end)
     {
-        RenderContext.EnsureStack();
+        Enter();
         var statements = new List<Statement>();
         while (true)
         {
@@ -29,6 +29,7 @@ internal sealed class TemplateParser : ExpressionParser
             switch (token.Kind)
             {
                 case TokenKind.End when ends.Length == 0:
+                    Leave();
                     end = "";
                     return new Block([.. statements]);
                 case TokenKind.End:
@@ -43,6 +44,7 @@ internal sealed class TemplateParser : ExpressionParser
                 default:
                     if (Current.Kind == TokenKind.Name && ends.Contains(Current.Text))
                     {
+                        Leave();
                         end = Take().Text;
                         return new Block([.. statements]);
                     }

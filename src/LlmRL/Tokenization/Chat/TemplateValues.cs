@@ -147,7 +147,14 @@ internal static class TemplateValues
 
     public static bool AreEqual(RenderContext context, object? left, object? right)
     {
-        context.Nest();
+        context.Enter();
+        var isEqual = AreSame(context, left, right);
+        context.Leave();
+        return isEqual;
+    }
+
+    private static bool AreSame(RenderContext context, object? left, object? right)
+    {
         if (AsNumber(left) is { } a && AsNumber(right) is { } b)
             return left is double || right is double ? a == b : ToInteger(left) == ToInteger(right);
         switch (left, right)
@@ -169,7 +176,14 @@ internal static class TemplateValues
     /// <summary>Order of two numbers, strings (by code point) or lists; other pairs have none.</summary>
     public static int Compare(RenderContext context, object? left, object? right)
     {
-        context.Nest();
+        context.Enter();
+        var order = Order(context, left, right);
+        context.Leave();
+        return order;
+    }
+
+    private static int Order(RenderContext context, object? left, object? right)
+    {
         if (AsNumber(left) is { } a && AsNumber(right) is { } b)
             return left is double || right is double ? a.CompareTo(b) : ToInteger(left).CompareTo(ToInteger(right));
         if (left is string x && right is string y)

@@ -28,7 +28,7 @@ internal static class TemplateWriter
     /// <param name="level">Depth of nesting.</param>
     public static void Json(RenderContext context, object? value, JsonForm layout, StringBuilder output, int level = 0)
     {
-        context.Nest();
+        context.Enter();
         switch (value)
         {
             case null:
@@ -55,6 +55,8 @@ internal static class TemplateWriter
             default:
                 throw new TemplateFault($"tojson cannot write {TemplateValues.Kind(value)}" + (value is Undefined missing ? $": {missing.What}" : ""));
         }
+
+        context.Leave();
     }
 
     /// <summary>A float as Python prints it: the shortest digits that give it back, an exponent from 1e16 and below 1e-4.</summary>
@@ -85,7 +87,7 @@ internal static class TemplateWriter
     /// <summary>Appends <c>repr(value)</c>.</summary>
     public static void Repr(RenderContext context, object? value, StringBuilder output)
     {
-        context.Nest();
+        context.Enter();
         switch (value)
         {
             case null:
@@ -126,6 +128,8 @@ internal static class TemplateWriter
             default:
                 throw new TemplateFault($"{TemplateValues.Kind(value)} has no text form");
         }
+
+        context.Leave();
     }
 
     private static void ReprItems(RenderContext context, TemplateList list, StringBuilder output)

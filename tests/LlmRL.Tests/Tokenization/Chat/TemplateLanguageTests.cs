@@ -9,7 +9,7 @@ public class TemplateLanguageTests
     [InlineData("a {# note #}\nb", "a b")]
     [InlineData("{% if true %}\n  x\n{% endif %}\ny", "  x\ny")]
     [InlineData("  {% if true %}x{% endif %}\n", "x")]
-    [InlineData("a  {% if true %} x{% endif %}\n\n", "a   x\n")]
+    [InlineData("a  {% if true %} x{% endif %}\n\n", "a   x")]
     [InlineData("a \n {%- if true -%} \n x \n {%- endif -%} \n b", "axb")]
     [InlineData("a \n {{- 1 -}} \n b", "a1b")]
     [InlineData("  {%+ if true +%}\nx{% endif %}", "  \nx")]

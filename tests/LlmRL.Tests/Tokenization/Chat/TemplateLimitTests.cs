@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using FsCheck;
-using FsCheck.Xunit;
 using LlmRL.Tokenization.Chat;
 
 namespace LlmRL.Tests.Tokenization.Chat;
@@ -24,7 +22,7 @@ public class TemplateLimitTests
     [InlineData("{% set s = namespace(v=[1]) %}{% for a in range(100) %}{% set s.v = [s.v, s.v] %}{% endfor %}{{ s.v }}")]
     [InlineData("{% set s = namespace(v=[1], w=[1]) %}{% for a in range(60) %}{% set s.v = [s.v, s.v] %}{% set s.w = [s.w, s.w] %}{% endfor %}{{ s.v == s.w }}")]
     [InlineData("{% set s = namespace(v=[1], w=[1]) %}{% for a in range(60) %}{% set s.v = [s.v, s.v] %}{% set s.w = [s.w, s.w] %}{% endfor %}{{ s.v < s.w }}")]
-    [InlineData("{% set s = namespace(v=[]) %}{% for a in range(1000000) %}{% set s.v = [s.v] %}{% endfor %}{{ s.v }}")]
+    [InlineData("{% set s = namespace(v=[]) %}{% for a in range(20000) %}{% set s.v = [s.v] %}{% endfor %}{{ s.v }}")]
     [InlineData("{{ 'x' * 9999999999 }}")]
     [InlineData("{{ [1] * 9999999999 }}")]
     [InlineData("{{ 'x'.rjust(2000000000) }}")]
@@ -85,14 +83,20 @@ public class TemplateLimitTests
     {
         Assert.Throws<ArgumentException>(() => ChatTemplate.Parse("{{ x }}").Render([], false, new Dictionary<string, object?> { ["x"] = new FileInfo("x") }));
         foreach (var probe in new[] { "{{ ''.__class__ }}", "{{ ''.GetType() }}", "{{ messages.__init__ }}", "{{ raise_exception.Method }}", "{{ messages.Items }}", "{{ loop.Items }}" })
-            Assert.Contains(ChatTemplate.Parse("{% for x in [1] %}[" + probe.Replace("()", " ") + "]{% endfor %}").Render([], false), ["[]"]);
+            Assert.Equal("[]", ChatTemplate.Parse("{% for x in [1] %}[" + probe.Replace("()", "") + "]{% endfor %}").Render([], false));
     }
 
     /// <summary>Random strings of template fragments parse and render, or fail with a message and a line.</summary>
-    [Property(MaxTest = 3000)]
-    public void Fragments_in_any_order_give_text_or_a_clear_error(int seed)
+    [Fact]
+    public void Fragments_in_any_order_give_text_or_a_clear_error()
     {
-        var random = new RandomStream((ulong)(uint)seed);
+        var random = new RandomStream(11);
+        for (var i = 0; i < 20_000; i++)
+            TryFragments(random);
+    }
+
+    private static void TryFragments(RandomStream random)
+    {
         var source = string.Concat(Enumerable.Range(0, random.Next(1, 24)).Select(_ => random.Pick(Parts)));
         try
         {
