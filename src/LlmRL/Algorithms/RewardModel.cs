@@ -27,14 +27,7 @@ public sealed record RewardModel : OfflineStage
     public override Transformer LoadModel(StageContext context) => context.LoadModel(Policy, scalarHead: true);
 
     /// <inheritdoc/>
-    public override EncodedExample Encode(Example example, StageContext context)
-    {
-        if (example.Chosen is null || example.Rejected is null)
-            throw new BadInputException($"{example.Source}: a reward_model stage needs the columns chosen and rejected in every row; map them under data.columns.");
-        var (prompt, chosen) = context.EncodePair(example.Prompt, example.Chosen);
-        var (_, rejected) = context.EncodePair(example.Prompt, example.Rejected);
-        return new EncodedExample([[.. prompt, .. chosen], [.. prompt, .. rejected]], prompt.Length, example);
-    }
+    public override EncodedExample Encode(Example example, StageContext context) => EncodePreference(example, context);
 
     /// <inheritdoc/>
     public override void Accumulate(Transformer model, IReadOnlyList<EncodedExample> micro, BatchShare share, BatchMetrics metrics, bool train)

@@ -101,7 +101,7 @@ internal sealed class Preflight
         Blame($"{key}.data", () =>
         {
             var data = context.Open(stage.Data);
-            var positions = ConfigOf(stage.Policy).MaxPositions;
+            var positions = Math.Min(Positions(stage.Policy), Positions(stage.ReferenceModel ?? stage.Policy));
             var limit = Math.Min(stage.MaxLength ?? int.MaxValue, positions);
             var shortest = First(data, SampledRows).Min(example => stage.Encode(example, context).Sequences.Max(sequence => sequence.Length));
             if (shortest > limit)

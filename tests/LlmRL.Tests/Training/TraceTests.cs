@@ -36,6 +36,25 @@ public class TraceTests
         });
     }
 
+    [SharedFact("fixtures/trace_dpo.json")]
+    public void DirectPreferenceOptimisation()
+    {
+        var trace = Trace.Open("dpo");
+        var batch = trace.File.GetProperty("rows").EnumerateArray().Select(row =>
+        {
+            var prompt = Trace.Ints(row.GetProperty("prompt_ids"));
+            int[] Behind(string name) => [.. prompt, .. Trace.Ints(row.GetProperty(name))];
+            return new EncodedExample([Behind("chosen_ids"), Behind("rejected_ids")], prompt.Length, new Example { Prompt = "" });
+        }).ToList();
+        using (var reference = ModelFolder.Load(Shared.Path("fixtures/models/A"), trainable: false))
+            OfflineModels.AddReferenceLogProbs(reference, batch, 8192);
+        RunOffline(trace, new Dpo { Name = "s", Steps = 1, Data = null!, Beta = trace.Hyper("beta") }, "A-pol", scalarHead: false, batch, (log, metrics) =>
+        {
+            foreach (var name in new[] { "entropy", "rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected" })
+                Trace.AssertNear(log(name), metrics[name], 1e-4, name);
+        });
+    }
+
     [SharedFact("fixtures/trace_grpo.json")]
     public void Grpo()
     {
