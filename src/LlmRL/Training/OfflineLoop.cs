@@ -16,7 +16,7 @@ public static class OfflineLoop
         using var models = new OfflineModels(stage, context);
         var data = context.Open(stage.Data);
         var order = new EpochSampler(data.Count, context.Key("data"));
-        using var checkpoints = new StageCheckpoints(context, stage, [(StageCheckpoints.PolicyName, models.Trained, models.Optimizer)]);
+        var checkpoints = new StageCheckpoints(context, stage, [(StageCheckpoints.PolicyName, models.Trained, models.Optimizer)]);
         var start = checkpoints.Resume();
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;
