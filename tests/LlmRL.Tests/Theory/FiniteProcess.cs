@@ -97,6 +97,13 @@ internal sealed class FiniteProcess
     /// <summary>E f(e) = Σ_e P(e) f(e).</summary>
     public double Expect(Func<Episode, double> f, double[]? policy = null) => Episodes.Sum(episode => Probability(episode, policy ?? Policy) * f(episode));
 
+    /// <summary>V(s_t) at step t: the mean return from there of all episodes that are in that state at that step.</summary>
+    public double Value(Episode episode, int t)
+    {
+        bool Here(Episode other) => other.Length > t && other.States[t] == episode.States[t];
+        return Expect(other => Here(other) ? other.Return(from: t) : 0) / Expect(other => Here(other) ? 1 : 0);
+    }
+
     /// <summary>
     /// Σ_e Σ_t w(e, t) · ∂P(e)/∂θ through decision t alone. With w the return it is, by the product rule, the gradient of the expected return. Plain
     /// arithmetic: ∂π(a)/∂z_b = π(a)·(1[a = b] − π(b)); no logarithm, no autograd.
@@ -142,8 +149,19 @@ internal sealed class FiniteProcess
         return policy.grad!.data<double>().ToArray();
     }
 
+    /// <summary>s(e) = ∇log P(e) = Σ_t ∇log π(a_t|s_t), by hand: 1 − π at the action taken, −π at the others.</summary>
+    public double[] Score(Episode episode)
+    {
+        var table = Probabilities(Policy);
+        var score = new double[Policy.Length];
+        for (var t = 0; t < episode.Length; t++)
+            for (var a = 0; a < Actions; a++)
+                score[episode.States[t] * Actions + a] += (a == episode.Actions[t] ? 1 : 0) - table[episode.States[t], a];
+        return score;
+    }
+
     /// <summary>Where the episode's decisions stand in the table.</summary>
-    public Tensor Cells(Episode episode) => tensor(episode.States.Zip(episode.Actions).Select(step => (long)step.First * Actions + step.Second).ToArray());
+    private Tensor Cells(Episode episode) => tensor(episode.States.Zip(episode.Actions).Select(step => (long)step.First * Actions + step.Second).ToArray());
 
     private double[] Table(ulong seed)
     {

@@ -57,7 +57,7 @@ public class ReinforceTests
     public void RewardToGoIsUnbiasedWithEveryBaselineOfTheState(string name)
     {
         var process = FiniteProcess.All[name];
-        Func<Episode, int, double>[] baselines = [(_, _) => 0, (_, _) => -3, (episode, t) => 2.5 * episode.States[t] - 1, (_, t) => t * t, (episode, t) => Value(process, episode, t)];
+        Func<Episode, int, double>[] baselines = [(_, _) => 0, (_, _) => -3, (episode, t) => 2.5 * episode.States[t] - 1, (_, t) => t * t, (episode, t) => process.Value(episode, t)];
         foreach (var baseline in baselines)
             Reinforce(process, episode => [.. ToGo(episode, 1).Select((value, t) => value - baseline(episode, t))]).AssertMean(process.GradientOfReturn());
     }
@@ -149,8 +149,8 @@ public class ReinforceTests
                 Gae.Advantages(episode.Rewards, [.. Enumerable.Range(0, episode.Length).Select(t => critic(episode, t))], 1, lambda, advantages);
                 return advantages;
             });
-            With((episode, t) => Value(process, episode, t)).AssertMean(process.GradientOfReturn());
-            var wrong = With((episode, t) => Value(process, episode, t) + Error(episode, t));
+            With((episode, t) => process.Value(episode, t)).AssertMean(process.GradientOfReturn());
+            var wrong = With((episode, t) => process.Value(episode, t) + Error(episode, t));
             if (lambda == 1)
                 wrong.AssertMean(process.GradientOfReturn());
             else
@@ -170,12 +170,5 @@ public class ReinforceTests
         var returns = new double[episode.Length];
         RewardToGo.PerStep(episode.Rewards, gamma, returns);
         return returns;
-    }
-
-    /// <summary>V(s_t) at step t: the mean return from there of all episodes that are in that state at that step.</summary>
-    private static double Value(FiniteProcess process, Episode episode, int t)
-    {
-        bool Here(Episode other) => other.Length > t && other.States[t] == episode.States[t];
-        return process.Expect(other => Here(other) ? other.Return(from: t) : 0) / process.Expect(other => Here(other) ? 1 : 0);
     }
 }
