@@ -84,7 +84,7 @@ public class OfflineGradientTests
     }
 
     /// <summary>Rows of ragged lengths; every second one has a margin.</summary>
-    private static List<EncodedExample> Rows(int sequencesPerRow)
+    internal static List<EncodedExample> Rows(int sequencesPerRow)
     {
         var random = new RandomStream(CounterRandom.Key(9));
         var rows = new List<EncodedExample>();
