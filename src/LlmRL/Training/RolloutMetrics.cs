@@ -23,6 +23,12 @@ internal static class RolloutMetrics
             metrics.Add($"rewards/{name}/std", Deviation(all.Select(trajectory => trajectory.Rewards[name])), 1);
         }
 
+        if (stage.DynamicSampling is not null)
+            metrics.Add("dynamic_sampling/replaced_groups", rollout.Replaced.Count / rollout.GroupSize, 1);
+        if (stage.AdaptiveKl is not null)
+            metrics.Add("kl_coef", stage.Beta, 1);
+        if (stage.EntropyCoefFinal is not null)
+            metrics.Add("entropy_coef", stage.EntropyCoef, 1);
         metrics.Add("completions/mean_length", all.Average(trajectory => trajectory.Length), 1);
         metrics.Add("completions/min_length", all.Min(trajectory => trajectory.Length), 1);
         metrics.Add("completions/max_length", all.Max(trajectory => trajectory.Length), 1);
