@@ -17,11 +17,15 @@ internal static class TokenLosses
         (nameof(PolicyGradient.Reinforce), "", x => PolicyGradient.Reinforce(x.Trained, x.Advantages)),
         (nameof(PolicyGradient.PpoClip), "", x => PolicyGradient.PpoClip(x.Trained, x.Old, x.Advantages, 0.2, 0.28)),
         (nameof(PolicyGradient.PpoClip), " with dual clip", x => PolicyGradient.PpoClip(x.Trained, x.Old, x.Advantages, 0.2, 0.2, dualClip: 1.1)),
+        (nameof(PolicyGradient.Cispo), "", x => PolicyGradient.Cispo(x.Trained, x.Old, x.Advantages, 1.3)),
+        (nameof(PolicyGradient.ImportanceWeights), " per token", x => Weighted(x, perTrajectory: false)),
+        (nameof(PolicyGradient.ImportanceWeights), " per trajectory", x => Weighted(x, perTrajectory: true)),
         (nameof(PolicyGradient.SequenceLogRatio), "", x =>
             PolicyGradient.PpoClip(x.Old + PolicyGradient.SequenceLogRatio(x.Trained, x.Old, x.Mask), x.Old, x.Advantages, 0.2, 0.2)),
         (nameof(KlLoss.K1), "", x => KlLoss.K1(x.Trained, x.Reference)),
         (nameof(KlLoss.K2), "", x => KlLoss.K2(x.Trained, x.Reference)),
         (nameof(KlLoss.K3), "", x => KlLoss.K3(x.Trained, x.Reference)),
+        (nameof(KlLoss.Abs), "", x => KlLoss.Abs(x.Trained, x.Reference)),
         (nameof(ValueLoss.Squared), "", x => ValueLoss.Squared(x.Trained, x.Advantages)),
         (nameof(ValueLoss.Clipped), "", x => ValueLoss.Clipped(x.Trained, x.Old, x.Advantages, 0.2)),
     ];
@@ -41,6 +45,9 @@ internal static class TokenLosses
                 cases.Add(name, how);
         return cases;
     }
+
+    private static Tensor Weighted(RaggedBatch x, bool perTrajectory) =>
+        PolicyGradient.ImportanceWeights(x.Trained, x.Old, x.Mask, perTrajectory, cap: 1.5) * PolicyGradient.Reinforce(x.Trained, x.Advantages);
 }
 
 /// <summary>The tensors that losses read, (B, T).</summary>

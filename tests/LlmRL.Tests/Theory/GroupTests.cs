@@ -34,6 +34,26 @@ public class GroupTests
         }).AssertMean(process.GradientOfReturn());
     }
 
+    /// <summary>
+    /// REBEL's regression (Gao et al. 2024, arXiv 2404.16767) starts as RLOO: at π = π_t a pair's loss has the slope −2/η·(r − r')·(s − s'), four times RLOO's
+    /// over η, sample by sample.
+    /// </summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void TheFirstStepOfRebelIsThatOfLeaveOneOut(int size)
+    {
+        const double eta = 0.7;
+        var process = FiniteProcess.All["language model"];
+        var rebel = Of(process, size, batch =>
+        {
+            var logRatios = batch.Mask.SumPerSequence(batch.LogProbs - batch.LogProbs.detach()).unsqueeze(0);
+            return RebelLoss.PerPrompt(logRatios, torch.tensor(batch.Scores).unsqueeze(0), eta).sum();
+        });
+        rebel.AssertMean(Scaled(4 / eta, process.GradientOfReturn()));
+        Assert.Equal(16 / eta / eta * LeaveOneOutOf(process, size).Variance, rebel.Variance, 1e-9);
+    }
+
     /// <summary>The group's mean contains the sample: (G − 1)/G of the gradient (Dr. GRPO's advantage; RLOO's times (G − 1)/G).</summary>
     [Theory]
     [MemberData(nameof(Groups))]

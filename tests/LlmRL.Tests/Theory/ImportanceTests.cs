@@ -49,6 +49,55 @@ public class ImportanceTests
         PerToken(process.Policy).AssertMean(process.GradientOfReturn());
     }
 
+    /// <summary>The same two as weights of REINFORCE, the way that it uses them.</summary>
+    [Theory]
+    [MemberData(nameof(Processes))]
+    public void WeightsOnReinforceAreTheSameTwoEstimators(string name)
+    {
+        var process = FiniteProcess.All[name];
+        Weighted(process, process.Other, perTrajectory: true).AssertMean(process.GradientOfReturn());
+        Weighted(process, process.Other, perTrajectory: false).AssertMean(process.Differentiate((episode, t) => episode.Return(from: t), process.Other));
+        // A cap is a bias of its own.
+        var capped = Weighted(process, process.Other, perTrajectory: true, cap: 1.1);
+        Assert.True(Square(Minus(capped.Mean, process.GradientOfReturn())) > 1e-6);
+        Assert.True(capped.Variance < Weighted(process, process.Other, perTrajectory: true).Variance);
+    }
+
+    /// <summary>The bias of the tokens' ratios is of first order in the change of the policy: at half the distance it is half as large.</summary>
+    [Fact]
+    public void TheBiasOfTheTokensRatioIsProportionalToTheChangeOfThePolicy()
+    {
+        var process = FiniteProcess.All["decision process"];
+        double Bias(double distance)
+        {
+            double[] older = [.. process.Policy.Zip(process.Other, (x, y) => x + distance * (y - x))];
+            return Math.Sqrt(Square(Minus(Weighted(process, older, perTrajectory: false).Mean, process.GradientOfReturn())));
+        }
+
+        Assert.Equal(2, Bias(2e-4) / Bias(1e-4), 1e-2);
+    }
+
+    /// <summary>
+    /// CISPO's capped ratio is a constant: below the cap the estimate is that of PPO's unclipped ratio, and where the policy has not moved that of REINFORCE.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(Processes))]
+    public void CispoBelowItsCapIsTheTokensRatio(string name)
+    {
+        var process = FiniteProcess.All[name];
+        Estimator Cispo(double[] older, double cap) => Of(process, 1, batch =>
+            PolicyGradient.Cispo(batch.LogProbs, batch.LogProbsOf(older), ToGo(batch), cap).Aggregate(batch.Mask, Aggregation.SequenceSum), older);
+        Cispo(process.Policy, 1).AssertMean(process.GradientOfReturn());
+        Cispo(process.Other, 1e6).AssertMean(Weighted(process, process.Other, perTrajectory: false).Mean);
+        // At the cap a token still pulls, with less: min(ρ, cap)/ρ of what it would.
+        var (now, old) = (process.Probabilities(process.Policy), process.Probabilities(process.Other));
+        Cispo(process.Other, 1.1).AssertMean(process.Differentiate((episode, t) =>
+        {
+            var ratio = now[episode.States[t], episode.Actions[t]] / old[episode.States[t], episode.Actions[t]];
+            return episode.Return(from: t) * Math.Min(ratio, 1.1) / ratio;
+        }, process.Other));
+    }
+
     /// <summary>Without any ratio, samples of an older policy follow π's scores with the older policy's weights: no gradient of anything, and not ∇J.</summary>
     [Theory]
     [MemberData(nameof(Processes))]
@@ -81,6 +130,10 @@ public class ImportanceTests
             Assert.Equal(reinforce.Variance, clipped.Variance, Tolerance);
         }
     }
+
+    private static Estimator Weighted(FiniteProcess process, double[] older, bool perTrajectory, double cap = double.PositiveInfinity) => Of(process, 1, batch =>
+        (PolicyGradient.ImportanceWeights(batch.LogProbs, batch.LogProbsOf(older), batch.Mask, perTrajectory, cap) * PolicyGradient.Reinforce(batch.LogProbs, ToGo(batch)))
+            .Aggregate(batch.Mask, Aggregation.SequenceSum), older);
 
     private static TorchSharp.torch.Tensor ToGo(Batch batch) =>
         batch.PerToken(episode => [.. Enumerable.Range(0, episode.Length).Select(t => episode.Return(from: t))]);
