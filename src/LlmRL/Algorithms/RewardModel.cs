@@ -46,9 +46,17 @@ public sealed record RewardModel : OfflineStage
             (losses.sum() / share.Sequences).backward();
 
         metrics.Add("loss", losses.detach().mean().item<float>(), micro.Count);
-        metrics.Add("accuracy", chosen.gt(rejected).to_type(ScalarType.Float32).mean().item<float>(), micro.Count);
-        metrics.Add("margin", (chosen - rejected).detach().mean().item<float>(), micro.Count);
-        metrics.Add("mean_reward", rewards.detach().mean().item<float>(), micro.Count);
+        AddMetrics(chosen, rejected, metrics);
+    }
+
+    /// <summary>Logs how the scores of pairs stand to each other, by TRL's names.</summary>
+    internal static void AddMetrics(Tensor chosen, Tensor rejected, BatchMetrics metrics)
+    {
+        using var guard = no_grad();
+        var pairs = chosen.size(0);
+        metrics.Add("accuracy", chosen.gt(rejected).to_type(ScalarType.Float32).mean().item<float>(), pairs);
+        metrics.Add("margin", (chosen - rejected).mean().item<float>(), pairs);
+        metrics.Add("mean_reward", (chosen + rejected).mean().item<float>() / 2, pairs);
     }
 
     /// <summary>The score of each sequence at its last token, (B).</summary>

@@ -32,7 +32,7 @@ public partial class MemoryTests
         using var optimizer = new AdamW(policy.Parameters, new AdamWOptions());
         using var valueOptimizer = new AdamW(value.Parameters, new AdamWOptions());
         using var engine = new RolloutEngine(policy.DecoderWeights(), threads: 1);
-        var stage = new Ppo { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, EntropyCoef = 0.01 };
+        var stage = Tiny.Ppo with { EntropyCoef = 0.01 };
         AssertFlat(step =>
         {
             var prompts = Enumerable.Range(0, 8).Select(i => Enumerable.Range(1, 3 + (i + step) % 7).ToArray()).ToArray();

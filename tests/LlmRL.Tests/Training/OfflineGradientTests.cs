@@ -170,7 +170,7 @@ public class OfflineGradientTests
         new() { Name = "s", Steps = 1, Data = null!, LossType = lossType, Beta = 0.2, LabelSmoothing = lossType is DpoLossType.Robust or DpoLossType.Sigmoid ? 0.1 : 0 };
 
     /// <summary>Rows of ragged lengths; every second one has a margin.</summary>
-    private static List<EncodedExample> Rows(int sequencesPerRow)
+    internal static List<EncodedExample> Rows(int sequencesPerRow)
     {
         var random = new RandomStream(CounterRandom.Key(9));
         var rows = new List<EncodedExample>();

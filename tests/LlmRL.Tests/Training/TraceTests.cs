@@ -59,13 +59,8 @@ public class TraceTests
     public void Grpo()
     {
         var trace = Trace.Open("grpo");
-        RunOnline(trace, new Grpo
+        RunOnline(trace, Tiny.Grpo with
         {
-            Name = "s",
-            Steps = 1,
-            Policy = "",
-            Data = null!,
-            Reward = null!,
             LossType = GrpoLossType.Dapo,
             Beta = trace.Hyper("beta"),
             Epsilon = trace.Hyper("epsilon"),
@@ -81,13 +76,8 @@ public class TraceTests
     public void Rloo()
     {
         var trace = Trace.Open("rloo");
-        RunOnline(trace, new Rloo
+        RunOnline(trace, Tiny.Rloo with
         {
-            Name = "s",
-            Steps = 1,
-            Policy = "",
-            Data = null!,
-            Reward = null!,
             Beta = trace.Hyper("beta"),
             Temperature = trace.Hyper("temperature"),
             NumIterations = (int)trace.Hyper("num_iterations"),
@@ -149,14 +139,12 @@ public class TraceTests
         var completions = Trace.Sequences(trace.File.GetProperty("completion_ids"));
         var rewards = Fixture.Numbers(trace.File.GetProperty("rewards"));
         var owners = Trace.Sequences(trace.File.GetProperty("order_of_prompts"))[0];
-        return new Rollout([.. completions.Select((tokens, i) => new Trajectory
+        return new Rollout([.. completions.Select((tokens, i) =>
         {
-            Example = new Example { Prompt = "" },
-            Prompt = prompts[owners[i]],
-            Completion = new Completion(i, 0, tokens, Tiny.LogProbs(policy, prompts[owners[i]], tokens, stage.Temperature), FinishReason.Stop),
-            Text = "",
-            ReferenceLogProbs = Tiny.LogProbs(reference, prompts[owners[i]], tokens, stage.Temperature),
-            Score = rewards[i],
+            var prompt = prompts[owners[i]];
+            var trajectory = Tiny.Trajectory(prompt, tokens, Tiny.LogProbs(policy, prompt, tokens, stage.Temperature), i);
+            (trajectory.ReferenceLogProbs, trajectory.Score) = (Tiny.LogProbs(reference, prompt, tokens, stage.Temperature), rewards[i]);
+            return trajectory;
         })], stage.NumGenerations);
     }
 }
