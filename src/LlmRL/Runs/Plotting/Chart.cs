@@ -47,7 +47,7 @@ public abstract class Chart
         html.Append("</figcaption>");
         AppendLegend(html);
         var (x, y) = Scales();
-        Left = 14 + (YLabel.Length > 0 ? 14 : 0) + 6.2 * Math.Max(2, y.Ticks.Max(tick => y.Label(tick).Length));
+        Left = 14 + (YLabel.Length > 0 ? 14 : 0) + 6.2 * Math.Max(2, LongestLabel(y));
         html.Append("<svg viewBox=\"0 0 ").Append(N(Width)).Append(' ').Append(N(Height)).Append("\" role=\"img\" aria-label=\"")
             .Append(Html.Escape($"{Title}. {Describe()}")).Append("\">");
         AppendFrame(html, x, y);
@@ -64,6 +64,9 @@ public abstract class Chart
 
     /// <summary>The axes; a horizontal axis without ticks is labelled by <see cref="Draw"/>.</summary>
     protected abstract (Scale X, Scale Y) Scales();
+
+    /// <summary>Characters of the longest label of the vertical axis.</summary>
+    protected virtual int LongestLabel(Scale y) => y.Ticks.Max(tick => y.Label(tick).Length);
 
     /// <summary>Draws the data.</summary>
     protected abstract void Draw(StringBuilder svg, Scale x, Scale y);
