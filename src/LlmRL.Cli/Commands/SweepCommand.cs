@@ -62,13 +62,13 @@ internal static class SweepCommand
 
         var name = RecipeBinder.Load<Recipe>(file, set).Name + "-sweep";
         settings.Insert(0, $"sweep.recipe={Quoted(path)}");
-        var sweep = RecipeBinder.Parse<SweepRecipe>($"name: {Quoted(name)}\nsweep: {{ grid: {GridText(parsed.GetValue(Grid)!)} }}", "sweep", settings);
-        Run(sweep, output, set, device, command);
+        var sweep = RecipeBinder.Parse<SweepRecipe>($"name: {Quoted(name)}\nsweep: {{}}", "sweep", settings);
+        Run(sweep with { Sweep = sweep.Sweep with { Grid = GridOf(parsed.GetValue(Grid)!) } }, output, set, device, command);
     }
 
     private static void Run(SweepRecipe sweep, string? output, IEnumerable<string> set, string device, string command)
     {
-        var plan = SweepPlan.Make(sweep, output ?? Path.Combine("runs", sweep.Name), [.. set.Select(RecipeOverride.Parse)]);
+        var plan = SweepPlan.Make(sweep, output ?? Path.Combine("runs", sweep.Name), [.. set.Select(text => RecipeOverride.Parse(text))]);
         using var console = RunConsole.Create(Console.Out, TimeProvider.System, RunConsole.CanBeLive(Console.IsOutputRedirected, Environment.GetEnvironmentVariable));
         using var interrupt = new Interrupt(console);
         var runs = new HereRun(device, console);
@@ -117,12 +117,18 @@ internal static class SweepCommand
         BadInputException Fault() => new($"--seeds {text}: give how many, such as 3, or a list of seeds, such as 1,5,9.");
     }
 
-    private static string GridText(IEnumerable<string> grid)
+    private static Dictionary<string, IReadOnlyList<RecipeNode>> GridOf(IEnumerable<string> grid)
     {
-        var axes = grid.Select(text => text.Split('=', 2) is [{ Length: > 0 } key, { Length: > 0 } values]
-            ? $"{Quoted(key)}: [{values}]"
-            : throw new BadInputException($"--grid {text}: write KEY=VALUE,VALUE, like stages.grpo.beta=0,0.01."));
-        return $"{{ {string.Join(", ", axes)} }}";
+        var axes = new Dictionary<string, IReadOnlyList<RecipeNode>>();
+        foreach (var text in grid)
+        {
+            if (text.Split('=', 2) is not [{ Length: > 0 } key, { Length: > 0 } values])
+                throw new BadInputException($"--grid {text}: write KEY=VALUE,VALUE, like stages.grpo.beta=0,0.01.");
+            if (!axes.TryAdd(key, ((RecipeSequence)RecipeOverride.Parse($"{key}=[{values}]", "--grid").Value).Items))
+                throw new BadInputException($"--grid {text}: {key} is given twice; list all of its values once.");
+        }
+
+        return axes;
     }
 
     private static string TextList(string text) => $"[{string.Join(", ", text.Split(',').Select(Quoted))}]";

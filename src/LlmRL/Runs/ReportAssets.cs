@@ -53,7 +53,10 @@ internal static class ReportAssets
         .value text{fill:var(--ink);font-size:11px;font-variant-numeric:tabular-nums}
         .grid .grid,line.grid{stroke:var(--grid)}line.base{stroke:var(--line)}
         .line,.raw{fill:none;stroke-linejoin:round;stroke-linecap:round}
-        .band{opacity:.16}.line{stroke-width:2}.raw{stroke-width:1;opacity:.32}
+        .band{opacity:.16}.line{stroke-width:2}.line.d1{stroke-dasharray:7 4}.line.d2{stroke-dasharray:2 4}
+        .legend .d1{background-image:repeating-linear-gradient(90deg,transparent 0 3px,var(--card) 3px 5px)}
+        .legend .d2{background-image:repeating-linear-gradient(90deg,transparent 0 1.5px,var(--card) 1.5px 3px)}
+        .raw{stroke-width:1;opacity:.32}
         .whisker{fill:none;stroke:var(--ink);stroke-width:1.3;opacity:.75}
         .point{opacity:.75}.faint{opacity:.35}
         .cursor{stroke:var(--soft);stroke-dasharray:2 3;visibility:hidden}

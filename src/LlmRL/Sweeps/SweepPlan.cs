@@ -23,8 +23,6 @@ public sealed record SweepPlan(SweepRecipe Sweep, string Root, IReadOnlyList<Swe
     /// <exception cref="BadInputException">A recipe does not take one of the settings: the faults of the first run that has some.</exception>
     public static SweepPlan Make(SweepRecipe sweep, string root, params IReadOnlyList<RecipeOverride> more)
     {
-        if (more.Any(setting => Sweeps.Sweep.IsSeed(setting.Key)))
-            throw new BadInputException("--set seed: the seeds of a sweep's runs are listed under sweep.seeds; write --set sweep.seeds=[1, 2].");
         var runs = new List<SweepRun>();
         var points = GridPoints(sweep.Sweep.Grid);
         var variants = sweep.Sweep.Variants;
@@ -34,6 +32,8 @@ public sealed record SweepPlan(SweepRecipe Sweep, string Root, IReadOnlyList<Swe
             foreach (var (point, settings) in points)
             {
                 IReadOnlyList<RecipeOverride> overrides = [.. Overrides(sweep.Sweep.Set), .. Overrides(variant?.Set), .. settings, .. more];
+                if (overrides.FirstOrDefault(setting => setting.Key.Trim() == "seed") is { } own)
+                    throw new BadInputException($"{own.Mark}: seed: the seeds of a sweep's runs are listed under sweep.seeds, or given with --seeds; remove seed here.");
                 var first = RecipeBinder.Load<Recipe>(file, overrides);
                 string?[] parts = [variant?.Name, point];
                 var name = string.Join(',', parts.OfType<string>()) is { Length: > 0 } full ? full : first.Name;

@@ -63,14 +63,9 @@ public sealed record Sweep : IValidated
             yield return (nameof(Seeds), $"seed {twice.Key} is given twice; give each once");
         if (Variants.GroupBy(variant => variant.Name).FirstOrDefault(same => same.Count() > 1) is { } named)
             yield return (nameof(Variants), $"two variants are named '{named.Key}'; give each its own name");
-        foreach (var key in Set.Keys.Concat(Grid.Keys).Where(IsSeed))
-            yield return (Set.ContainsKey(key) ? "set" : "grid", "the seeds of all runs are listed under sweep.seeds; remove seed here");
         foreach (var (key, _) in Grid.Where(pair => pair.Value.Count == 0))
             yield return ("grid", $"{key} has no values; list at least one");
     }
-
-    /// <summary>Whether an override would set a run's seed, which is the sweep's business.</summary>
-    internal static bool IsSeed(string key) => key.Trim() == "seed";
 }
 
 /// <summary>One line of the comparison.</summary>
@@ -90,8 +85,6 @@ public sealed record SweepVariant : IValidated
     {
         if (!IsFolderName(Name))
             yield return (nameof(Name), $"'{Name}' cannot be a folder's name; use letters, digits and - _ . = + , @");
-        if (Set.Keys.Any(Sweep.IsSeed))
-            yield return (nameof(Set), "the seeds of all runs are listed under sweep.seeds; remove seed here");
     }
 
     /// <summary>Characters that need no quotes in a shell and mean nothing in a path.</summary>

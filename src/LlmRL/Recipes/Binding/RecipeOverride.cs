@@ -10,19 +10,21 @@ public sealed record RecipeOverride(string Key, RecipeNode Value, RecipeMark Mar
     public string Text => $"{Key}={RecipeWriter.Flow(Value)}";
 
     /// <summary>The override in a text such as <c>stages.grpo.steps=10</c>; the value is YAML.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="option">The option that it was given with, for messages.</param>
     /// <exception cref="BadInputException">The text is none.</exception>
-    public static RecipeOverride Parse(string text)
+    public static RecipeOverride Parse(string text, string option = "--set")
     {
         var faults = new RecipeFaults();
-        var parsed = Parse(text, faults);
+        var parsed = Parse(text, faults, option);
         faults.ThrowIfAny();
         return parsed!;
     }
 
     /// <summary>Null, with a fault added, where the text is no override.</summary>
-    internal static RecipeOverride? Parse(string text, RecipeFaults faults)
+    internal static RecipeOverride? Parse(string text, RecipeFaults faults, string option = "--set")
     {
-        var mark = new RecipeMark($"--set {text}", 0, 0);
+        var mark = new RecipeMark($"{option} {text}", 0, 0);
         var equals = text.IndexOf('=');
         if (equals < 0 || PartsOf(text[..equals]).Any(part => part.Length == 0))
         {

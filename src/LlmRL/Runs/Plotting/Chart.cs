@@ -9,7 +9,7 @@ namespace LlmRL.Runs.Plotting;
 /// </summary>
 public abstract class Chart
 {
-    /// <summary>How many colours the style has; further series start over.</summary>
+    /// <summary>How many colours the style has; further series start over, with dashes.</summary>
     public const int Colours = 6;
 
     private const double Top = 10, Right = 10;
@@ -83,6 +83,9 @@ public abstract class Chart
     /// <summary>Vertical place of a value.</summary>
     protected double PixelY(Scale scale, double value) => Bottom - scale.Fraction(value) * (Bottom - Top);
 
+    /// <summary>The class that sets a series apart from the one that has its colour already.</summary>
+    protected static string Dashes(int colour) => colour < Colours ? "" : colour < 2 * Colours ? " d1" : " d2";
+
     /// <summary>A coordinate as SVG text.</summary>
     protected static string N(double value) => Html.Coordinate(value);
 
@@ -94,7 +97,7 @@ public abstract class Chart
         if (Legend.Count < 2) return;
         html.Append("<div class=\"legend\">");
         foreach (var (name, colour) in Legend)
-            html.Append("<span><i class=\"k").Append(colour % Colours).Append("\"></i>").Append(Html.Escape(name)).Append("</span>");
+            html.Append("<span><i class=\"k").Append(colour % Colours).Append(Dashes(colour)).Append("\"></i>").Append(Html.Escape(name)).Append("</span>");
         html.Append("</div>");
     }
 

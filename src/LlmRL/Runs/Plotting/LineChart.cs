@@ -42,8 +42,9 @@ public sealed class LineChart : Chart
             var (points, trend) = Lines[i];
             var smooth = trend is not null;
             var colour = ColourOf(i).ToString(CultureInfo.InvariantCulture);
-            Path(svg, points.X, points.Y, x, y, smooth ? $"raw s{colour}" : $"line s{colour}");
-            if (smooth) Path(svg, points.X, trend!, x, y, $"line s{colour}");
+            var dashes = Dashes(Curves[i].Colour ?? i);
+            Path(svg, points.X, points.Y, x, y, smooth ? $"raw s{colour}" : $"line s{colour}{dashes}");
+            if (smooth) Path(svg, points.X, trend!, x, y, $"line s{colour}{dashes}");
             if (points.X.Count > 12) continue;
             for (var j = 0; j < points.X.Count; j++)
             {
