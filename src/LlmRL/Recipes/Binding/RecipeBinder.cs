@@ -10,9 +10,28 @@ public static class RecipeBinder
     public static T Load<T>(string path, params IEnumerable<string> overrides) where T : class =>
         Parse<T>(RecipeParser.ReadFile(path), path, overrides);
 
+    /// <summary>Reads a recipe file with overrides that may have been written elsewhere, in a sweep's file, say.</summary>
+    public static T Load<T>(string path, IReadOnlyCollection<RecipeOverride> overrides) where T : class => Bind<T>(RecipeParser.ReadFile(path), path, _ => overrides);
+
     /// <summary>Says <c>file:line</c> of a dotted key, for faults that show only after reading: in a data file, say.</summary>
-    public static string Locate(string path, string key) =>
-        RecipeParser.Parse(RecipeParser.ReadFile(path), path, hasLines: true, new RecipeFaults()) is { } root ? RecipeNodes.Locate(root, key).ToString() : path;
+    /// <param name="path">The recipe file.</param>
+    /// <param name="key">The key with kinds and indices, as messages have it.</param>
+    /// <param name="overrides">What takes the place of settings of the file; a setting that one of them made is where that one was written.</param>
+    public static string Locate<T>(string path, string key, IReadOnlyCollection<RecipeOverride> overrides) where T : class
+    {
+        if (RecipeParser.Parse(RecipeParser.ReadFile(path), path, hasLines: true, new RecipeFaults()) is not { } root)
+            return path;
+        foreach (var setting in overrides)
+            root = RecipeOverrides.Apply(root, ValueShape.Of(typeof(T)), setting, new RecipeFaults());
+        return RecipeNodes.Locate(root, key).ToString();
+    }
+
+    /// <summary>As <see cref="Locate{T}"/>, without overrides.</summary>
+    public static string Locate(string path, string key) => Locate<object>(path, key, []);
+
+    /// <summary>Whether a file is a mapping with a key at its top: what tells a sweep from a recipe. False where it cannot be read as YAML.</summary>
+    public static bool HasKey(string path, string key) =>
+        RecipeParser.Parse(RecipeParser.ReadFile(path), path, hasLines: true, new RecipeFaults()) is RecipeMapping root && root.Find(key) is not null;
 
     /// <summary>Reads a recipe from text.</summary>
     /// <param name="yaml">The text.</param>
@@ -22,7 +41,10 @@ public static class RecipeBinder
     /// their <c>name</c> or by their kind.
     /// </param>
     /// <exception cref="BadInputException">The text or an override is wrong.</exception>
-    public static T Parse<T>(string yaml, string file, params IEnumerable<string> overrides) where T : class
+    public static T Parse<T>(string yaml, string file, params IEnumerable<string> overrides) where T : class =>
+        Bind<T>(yaml, file, faults => overrides.Select(text => RecipeOverride.Parse(text, faults)).OfType<RecipeOverride>());
+
+    private static T Bind<T>(string yaml, string file, Func<RecipeFaults, IEnumerable<RecipeOverride>> overrides) where T : class
     {
         var faults = new RecipeFaults();
         var root = RecipeParser.Parse(yaml, file, hasLines: true, faults);
@@ -31,8 +53,8 @@ public static class RecipeBinder
             root = new RecipeMapping(root.Mark);
         if (root is RecipeMapping mapping)
         {
-            foreach (var text in overrides)
-                root = RecipeOverrides.Apply(root, shape, text, faults);
+            foreach (var setting in overrides(faults))
+                root = RecipeOverrides.Apply(root, shape, setting, faults);
         }
 
         object? value = null;
