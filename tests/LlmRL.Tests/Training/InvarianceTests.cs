@@ -13,6 +13,8 @@ public class InvarianceTests
 
     public static TheoryData<string> Names() => [.. PolicyGradientPathTests.Stages.Keys];
 
+    public static TheoryData<string> NamesWithAdvantages() => [.. PolicyGradientPathTests.Stages.Where(pair => pair.Value is not RejectionSampling).Select(pair => pair.Key)];
+
     [Theory]
     [MemberData(nameof(Names))]
     public void OrderAndCutDoNotMatter(string name)
@@ -40,6 +42,20 @@ public class InvarianceTests
         Array.Fill(trajectories[^1].Advantages, 0);
         var wide = models.Run(stage, trajectories, trajectories.Length);
         models.Run(stage, trajectories, 1).AssertEqual(wide);
+    }
+
+    /// <summary>REBEL compares the completions of a prompt, so whole groups are what can be reordered and cut.</summary>
+    [Fact]
+    public void OrderAndCutOfRebelsGroupsDoNotMatter()
+    {
+        var stage = new Rebel { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, NumGenerations = 2, Eta = 0.5 };
+        using var models = new Models(stage);
+        var trajectories = Tiny.Trajectories(models.Policy, 1, count: 8);
+        var expected = models.Run(stage, trajectories, 8);
+        models.Run(stage, trajectories, 2).AssertEqual(expected);
+        models.Run(stage, [.. trajectories.Chunk(2).Reverse().SelectMany(group => group)], 4).AssertEqual(expected);
+        // Within a group the order is free, too.
+        models.Run(stage, [.. trajectories.Chunk(2).SelectMany(group => group.Reverse())], 8).AssertEqual(expected);
     }
 
     /// <summary>Supervised and preference batches have no padding at all; order and cut are left.</summary>
@@ -74,7 +90,7 @@ public class InvarianceTests
     /// ratio belongs to all its tokens, so RLOO's and GSPO's parts are whole sequences.
     /// </summary>
     [Theory]
-    [MemberData(nameof(Names))]
+    [MemberData(nameof(NamesWithAdvantages))]
     public void OneBackwardPassIsTheSumOfThoseOfTheTokens(string name)
     {
         var stage = PolicyGradientPathTests.Stages[name] with { EntropyCoef = 0, Beta = 0 };
