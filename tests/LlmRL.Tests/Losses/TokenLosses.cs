@@ -14,20 +14,20 @@ internal static class TokenLosses
 
     private static readonly (string Method, string Variant, Func<RaggedBatch, Tensor> Loss)[] Entries =
     [
-        (nameof(PolicyGradient.Reinforce), "", x => PolicyGradient.Reinforce(x.Trained, x.Advantages)),
-        (nameof(PolicyGradient.PpoClip), "", x => PolicyGradient.PpoClip(x.Trained, x.Old, x.Advantages, 0.2, 0.28)),
-        (nameof(PolicyGradient.PpoClip), " with dual clip", x => PolicyGradient.PpoClip(x.Trained, x.Old, x.Advantages, 0.2, 0.2, dualClip: 1.1)),
-        (nameof(PolicyGradient.Cispo), "", x => PolicyGradient.Cispo(x.Trained, x.Old, x.Advantages, 1.3)),
-        (nameof(PolicyGradient.ImportanceWeights), " per token", x => Weighted(x, perTrajectory: false)),
-        (nameof(PolicyGradient.ImportanceWeights), " per trajectory", x => Weighted(x, perTrajectory: true)),
-        (nameof(PolicyGradient.SequenceLogRatio), "", x =>
+        ("PolicyGradient.Reinforce", "", x => PolicyGradient.Reinforce(x.Trained, x.Advantages)),
+        ("PolicyGradient.PpoClip", "", x => PolicyGradient.PpoClip(x.Trained, x.Old, x.Advantages, 0.2, 0.28)),
+        ("PolicyGradient.PpoClip", " with dual clip", x => PolicyGradient.PpoClip(x.Trained, x.Old, x.Advantages, 0.2, 0.2, dualClip: 1.1)),
+        ("PolicyGradient.Cispo", "", x => PolicyGradient.Cispo(x.Trained, x.Old, x.Advantages, 1.3)),
+        ("PolicyGradient.ImportanceWeights", " per token", x => Weighted(x, perTrajectory: false)),
+        ("PolicyGradient.ImportanceWeights", " per trajectory", x => Weighted(x, perTrajectory: true)),
+        ("PolicyGradient.SequenceLogRatio", "", x =>
             PolicyGradient.PpoClip(x.Old + PolicyGradient.SequenceLogRatio(x.Trained, x.Old, x.Mask), x.Old, x.Advantages, 0.2, 0.2)),
-        (nameof(KlLoss.K1), "", x => KlLoss.K1(x.Trained, x.Reference)),
-        (nameof(KlLoss.K2), "", x => KlLoss.K2(x.Trained, x.Reference)),
-        (nameof(KlLoss.K3), "", x => KlLoss.K3(x.Trained, x.Reference)),
-        (nameof(KlLoss.Abs), "", x => KlLoss.Abs(x.Trained, x.Reference)),
-        (nameof(ValueLoss.Squared), "", x => ValueLoss.Squared(x.Trained, x.Advantages)),
-        (nameof(ValueLoss.Clipped), "", x => ValueLoss.Clipped(x.Trained, x.Old, x.Advantages, 0.2)),
+        ("KlLoss.K1", "", x => KlLoss.K1(x.Trained, x.Reference)),
+        ("KlLoss.K2", "", x => KlLoss.K2(x.Trained, x.Reference)),
+        ("KlLoss.K3", "", x => KlLoss.K3(x.Trained, x.Reference)),
+        ("KlLoss.Abs", "", x => KlLoss.Abs(x.Trained, x.Reference)),
+        ("ValueLoss.Squared", "", x => ValueLoss.Squared(x.Trained, x.Advantages)),
+        ("ValueLoss.Clipped", "", x => ValueLoss.Clipped(x.Trained, x.Old, x.Advantages, 0.2)),
     ];
 
     /// <summary>The losses of which there are tests, by function and variant.</summary>

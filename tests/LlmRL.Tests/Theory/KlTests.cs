@@ -105,6 +105,7 @@ public class KlTests
                 Assert.Equal(Kl(sampling, other), Expected(sampling, KlLoss.K1, sampling, other), 1e-12);
                 Assert.Equal(Kl(sampling, other), Expected(sampling, KlLoss.K3, sampling, other), 1e-12);
                 Assert.Equal(sampling.Zip(other, (p, q) => 0.5 * p * Math.Pow(Math.Log(p / q), 2)).Sum(), Expected(sampling, KlLoss.K2, sampling, other), 1e-12);
+                Assert.All(KlLoss.K3(torch.tensor(sampling).log(), torch.tensor(other).log()).data<double>().ToArray(), k3 => Assert.True(k3 >= 0));
                 Assert.Equal(-Kl(sampling, other), Expected(sampling, KlLoss.K1, other, sampling), 1e-12);
                 // E_p[p/q] − 1 − KL(p‖q): χ²(p‖q) less the KL.
                 var chiSquare = sampling.Zip(other, (p, q) => p * p / q).Sum() - 1;
