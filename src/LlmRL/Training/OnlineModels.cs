@@ -21,6 +21,8 @@ public sealed class OnlineModels : IDisposable
         Trained = [(StageCheckpoints.PolicyName, Policy, policyOptimizer)];
         if (stage.NeedsReference)
             Reference = context.LoadModel(stage.Reference ?? stage.Policy, trainable: false);
+        if (stage.SyncRefModel)
+            Trained.Add(("reference", Reference!, null));
         if (stage.ValueModel is { } source)
         {
             Value = context.LoadModel(source, scalarHead: true);
@@ -39,7 +41,7 @@ public sealed class OnlineModels : IDisposable
     public Transformer? Value { get; }
 
     /// <summary>What a checkpoint holds.</summary>
-    public List<(string Name, Transformer Model, AdamW Optimizer)> Trained { get; }
+    public List<(string Name, Transformer Model, AdamW? Optimizer)> Trained { get; }
 
     /// <summary>Fills in <see cref="Trajectory.ReferenceLogProbs"/>.</summary>
     public void AddReferenceLogProbs(Rollout rollout)
@@ -72,6 +74,21 @@ public sealed class OnlineModels : IDisposable
         var norm = policyOptimizer.Step(learningRate);
         valueOptimizer?.Step(learningRate);
         return norm;
+    }
+
+    /// <summary>Forgets the gradients of a minibatch whose step is not taken.</summary>
+    public void DropGradients()
+    {
+        Policy.Parameters.ZeroGradients();
+        Value?.Parameters.ZeroGradients();
+    }
+
+    /// <summary>Refreshes the reference where one is due.</summary>
+    /// <param name="steps">Steps done.</param>
+    public void RefreshReference(int steps)
+    {
+        if (stage.SyncRefModel && steps % stage.RefModelSyncSteps == 0)
+            Reference!.Parameters.MixIn(Policy.Parameters, stage.RefModelMixupAlpha);
     }
 
     /// <inheritdoc/>
