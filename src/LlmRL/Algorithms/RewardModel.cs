@@ -32,8 +32,8 @@ public sealed record RewardModel : OfflineStage
     {
         if (example.Chosen is null || example.Rejected is null)
             throw new BadInputException($"{example.Source}: a reward_model stage needs the columns chosen and rejected in every row; map them under data.columns.");
-        var (prompt, chosen) = context.EncodePair(example.Prompt, example.Chosen);
-        var (_, rejected) = context.EncodePair(example.Prompt, example.Rejected);
+        var (prompt, chosen) = context.EncodePair(example, example.Chosen);
+        var (_, rejected) = context.EncodePair(example, example.Rejected);
         return new EncodedExample([[.. prompt, .. chosen], [.. prompt, .. rejected]], prompt.Length, example);
     }
 
@@ -77,7 +77,7 @@ public sealed record RewardModel : OfflineStage
         {
             var example = demonstrations[i];
             var completion = example.Completion ?? throw new BadInputException($"{example.Source}: center_on needs demonstrations with a completion.");
-            var (prompt, target) = context.EncodePair(example.Prompt, completion);
+            var (prompt, target) = context.EncodePair(example, completion);
             return new[] { prompt.Concat(target).ToArray() };
         });
         var (sum, count) = (0.0, 0);
