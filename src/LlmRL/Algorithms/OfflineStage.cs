@@ -60,8 +60,8 @@ public abstract record OfflineStage : TrainingStage
     {
         if (example.Chosen is null || example.Rejected is null)
             throw new BadInputException($"{example.Source}: a {context.Kind(context.Stage)} stage needs the columns chosen and rejected in every row; map them under data.columns.");
-        var (prompt, chosen) = context.EncodePair(example.Prompt, example.Chosen);
-        var (_, rejected) = context.EncodePair(example.Prompt, example.Rejected);
+        var (prompt, chosen) = context.EncodePair(example, example.Chosen);
+        var (_, rejected) = context.EncodePair(example, example.Rejected);
         return new EncodedExample([[.. prompt, .. chosen], [.. prompt, .. rejected]], prompt.Length, example);
     }
 }

@@ -78,7 +78,7 @@ public sealed record RewardModel : OfflineStage
         {
             var example = demonstrations[i];
             var completion = example.Completion ?? throw new BadInputException($"{example.Source}: center_on needs demonstrations with a completion.");
-            var (prompt, target) = context.EncodePair(example.Prompt, completion);
+            var (prompt, target) = context.EncodePair(example, completion);
             return new[] { prompt.Concat(target).ToArray() };
         });
         var (sum, count) = (0.0, 0);

@@ -21,7 +21,7 @@ public sealed record Sft : OfflineStage
     public override EncodedExample Encode(Example example, StageContext context)
     {
         var completion = example.Completion ?? throw new BadInputException($"{example.Source}: an sft stage needs a completion in every row; map its column under data.columns.completion.");
-        var (prompt, target) = context.EncodePair(example.Prompt, completion);
+        var (prompt, target) = context.EncodePair(example, completion);
         return new EncodedExample([[.. prompt, .. target]], prompt.Length, example);
     }
 

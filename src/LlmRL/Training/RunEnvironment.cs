@@ -51,7 +51,7 @@ public sealed class RunEnvironment
     public IExampleSource Open(DataSource source)
     {
         if (!opened.TryGetValue(source, out var examples))
-            opened[source] = examples = source.Open();
+            opened[source] = examples = source.Open(Tokenizer, Console.Warn);
         return examples;
     }
 

@@ -13,26 +13,49 @@ internal sealed partial class RecipeVariables
 
     private readonly RecipeMapping variables;
     private readonly RecipeFaults faults;
+    private readonly HashSet<string> used = new(StringComparer.Ordinal);
 
     private RecipeVariables(RecipeMapping variables, RecipeFaults faults) => (this.variables, this.faults) = (variables, faults);
 
+    /// <summary>Whether an override sets a variable.</summary>
+    public static bool Names(RecipeOverride setting) => RecipeOverride.PartsOf(setting.Key) is [Key, _];
+
     /// <summary>The recipe with its variables filled in and their block taken out; the recipe itself where it has none.</summary>
-    public static RecipeNode Fill(RecipeNode root, RecipeFaults faults)
+    /// <param name="root">The recipe.</param>
+    /// <param name="overrides">New values of variables.</param>
+    /// <param name="faults">Where faults go: names that are used but not given, or given but not used.</param>
+    public static RecipeNode Fill(RecipeNode root, IEnumerable<RecipeOverride> overrides, RecipeFaults faults)
     {
-        if (root is not RecipeMapping recipe || recipe.Find(Key) is not { } block)
-            return root;
-        if (block.Value is not RecipeMapping variables)
+        var block = (root as RecipeMapping)?.Find(Key);
+        if (block is not null and not { Value: RecipeMapping })
         {
             faults.Add(block.Mark, Key, $"expected names with values, found {block.Value.Describe()}. Write vars: {{ NAME: VALUE }}");
             return root;
         }
 
+        var variables = (RecipeMapping?)block?.Value.Clone() ?? new RecipeMapping(root.Mark);
+        foreach (var setting in overrides)
+        {
+            var name = RecipeOverride.PartsOf(setting.Key)[1];
+            if (variables.Find(name) is null)
+                faults.Add(setting.Mark, setting.Mark.Line > 0 ? setting.Key : "", $"the recipe has no variable {name}. {Known(variables)}");
+            else
+                variables.Set(name, setting.Mark, setting.Value);
+        }
+
+        if (root is not RecipeMapping recipe || block is null)
+            return root;
         var pass = new RecipeVariables(variables, faults);
         var filled = new RecipeMapping(recipe.Mark);
         foreach (var entry in recipe.Entries.Where(entry => entry.Key != Key))
             filled.Set(entry.Key, entry.Mark, pass.Fill(entry.Value, entry.Key));
+        foreach (var idle in variables.Entries.Where(entry => !pass.used.Contains(entry.Key)))
+            faults.Add(idle.Mark, $"{Key}.{idle.Key}", $"no setting uses it. Write ${{{idle.Key}}} where it is meant, or take it out");
         return filled;
     }
+
+    private static string Known(RecipeMapping variables) =>
+        variables.Entries.Count == 0 ? "It has no vars at all." : $"There are {string.Join(", ", variables.Entries.Select(entry => entry.Key))}.";
 
     private RecipeNode Fill(RecipeNode node, string key)
     {
@@ -71,9 +94,10 @@ internal sealed partial class RecipeVariables
 
     private RecipeNode? Find(string name, RecipeMark mark, string key)
     {
+        used.Add(name);
         if (variables.Find(name) is { } variable)
             return variable.Value.Clone();
-        faults.Add(mark, key, $"${{{name}}} is not among the recipe's vars. There are {string.Join(", ", variables.Entries.Select(entry => entry.Key))}");
+        faults.Add(mark, key, $"${{{name}}} is not among the recipe's vars. {Known(variables)}");
         return null;
     }
 
