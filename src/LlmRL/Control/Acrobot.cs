@@ -70,10 +70,11 @@ public sealed class Acrobot : IEnvironment
         return start.Along(k1.Along(k2, 2).Along(k3, 2).Along(k4, 1), TimeStep / 6);
     }
 
+    // The order of operations is Gymnasium's: the motion is chaotic and would make any other rounding visible.
     private static Motion Derivative(Motion s, double torque)
     {
         var (sin2, cos2) = Math.SinCos(s.Angle2);
-        var d1 = Mass * Centre * Centre + Mass * (Link * Link + Centre * Centre + 2 * Link * Centre * cos2) + 2 * Inertia;
+        var d1 = Mass * Centre * Centre + Mass * (Link * Link + Centre * Centre + 2 * Link * Centre * cos2) + Inertia + Inertia;
         var d2 = Mass * (Centre * Centre + Link * Centre * cos2) + Inertia;
         var phi2 = Mass * Centre * Gravity * Math.Cos(s.Angle1 + s.Angle2 - Math.PI / 2);
         var phi1 = -Mass * Link * Centre * s.Speed2 * s.Speed2 * sin2 - 2 * Mass * Link * Centre * s.Speed2 * s.Speed1 * sin2

@@ -39,6 +39,7 @@ public sealed class CartPole : IEnvironment
     public StepResult Step(int action)
     {
         var (x, velocity, angle, spin) = (state[0], state[1], state[2], state[3]);
+        // The order of operations is Gymnasium's: over hundreds of steps a pole near its tipping point makes any other rounding visible.
         var force = action == 1 ? Force : -Force;
         var (sin, cos) = Math.SinCos(angle);
         var pushed = (force + PoleMoment * (spin * spin) * sin) / TotalMass;
