@@ -1,3 +1,5 @@
+using LlmRL.Sweeps;
+
 namespace LlmRL.Cli.Commands;
 
 /// <summary>Turns how a command ended into its exit code: 0 done, 1 failed run, 2 bad input, 130 interrupted.</summary>
@@ -15,12 +17,12 @@ internal static class Guard
             Console.Error.WriteLine(fault.Message);
             return 2;
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException fault)
         {
-            Console.Error.WriteLine("Interrupted. Run the same command with --resume to go on.");
+            Console.Error.WriteLine(fault is SweepStoppedException ? fault.Message : "Interrupted. Run the same command with --resume to go on.");
             return 130;
         }
-        catch (Exception fault) when (fault is NonFiniteException or IOException or UnauthorizedAccessException or DllNotFoundException)
+        catch (Exception fault) when (fault is NonFiniteException or RunFailedException or IOException or UnauthorizedAccessException or DllNotFoundException)
         {
             Console.Error.WriteLine("failed: " + fault.Message);
             return 1;

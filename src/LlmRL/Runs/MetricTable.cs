@@ -8,6 +8,7 @@ internal static class MetricTable
     // Metrics that share a plot share its explanation.
     private const string RewardRange = "Mean, lowest and highest reward in a batch; training may shift them all together.";
     private const string ImplicitReward = "β times the change in log-probability against the reference, by answer.";
+    private const string AnswerLogProb = "Log-probability of a whole answer under the policy; when both fall, the policy moves to answers that are in no pair.";
     private const string Length = "Length of a completion; a steady climb of the mean can show that length is being rewarded.";
     private const string ClippedTokens = "Share of tokens whose probability ratio reached the clip range; much of it means large updates.";
     private const string ClipFractions = "Share of tokens at the clip range, for policy and value; much of it means large updates.";
@@ -33,6 +34,8 @@ internal static class MetricTable
         new("rewards/chosen", "Implicit rewards", "chosen", "", ImplicitReward, Neutral, "dpo rewards"),
         new("rewards/rejected", "Implicit rewards", "rejected", "", ImplicitReward, Neutral,
             "dpo rewards"),
+        new("logps/chosen", "Log-probability of the answers", "chosen", "nats", AnswerLogProb, Neutral, "dpo logps"),
+        new("logps/rejected", "Log-probability of the answers", "rejected", "nats", AnswerLogProb, Neutral, "dpo logps"),
         new("margin", "Reward margin", "margin", "", "Mean reward of the preferred answer minus that of the other.", Up),
         new("mean_reward", "Rewards given", "mean", "", RewardRange, Neutral, "reward range"),
         new("min_reward", "Rewards given", "lowest", "", RewardRange, Neutral, "reward range"),
@@ -52,6 +55,7 @@ internal static class MetricTable
             "Share of completions that hit the length limit before they ended.", Down),
         new("val/num_eos_tokens", "Finished completions", "eos", "", "How many completions of the batch ended by themselves.", Up),
         new("loss", "Loss", "loss", "", "What the optimizer minimises.", Down),
+        new("nll_loss", "Loss of the chosen answers", "nll", "nats", "Mean negative log-likelihood per token of the chosen answers.", Down),
         new("eval_loss", "Held-out loss", "eval loss", "", "Loss on data that is not trained on: rises when the model starts to memorise.", Down),
         new("mean_token_accuracy", "Token accuracy", "acc", "", "Share of tokens that the model ranks first.", Up),
         new("perplexity", "Perplexity", "ppl", "", "exp of the mean loss per token: how many tokens the model hesitates between.", Down),

@@ -22,26 +22,19 @@ internal static class ReportCharts
             .OrderBy(pair => MetricCatalog.Order(pair.Info.Name))
             .GroupBy(pair => pair.Info.ChartKey)
             .ToList();
-        AppendGrid(html, groups.Where(group => !IsMinor(group)).Select(group => LineChart(stage.Kind, group)));
+        ReportPage.AppendGrid(html, groups.Where(group => !IsMinor(group)).Select(group => LineChart(stage.Kind, group)));
         var minor = groups.Where(group => IsMinor(group)).Select(group => LineChart(stage.Kind, group)).ToList();
         if (minor.Count == 0) return;
         html.Append("<details><summary>").Append(minor.Count).Append(minor.Count == 1 ? " more plot" : " more plots").Append("</summary>");
-        AppendGrid(html, minor);
+        ReportPage.AppendGrid(html, minor);
         html.Append("</details>");
     }
 
     /// <summary>Bars of an evaluate stage: metrics of one family side by side, a colour for each policy.</summary>
-    public static void AppendEvaluation(StringBuilder html, EvaluationTable table) => AppendGrid(html, table.Rows
+    public static void AppendEvaluation(StringBuilder html, EvaluationTable table) => ReportPage.AppendGrid(html, table.Rows
         .Where(row => row.Cells.Values.Count(cell => double.IsFinite(cell.Value)) > 1)
         .GroupBy(row => MetricCatalog.Describe(row.Metric).ChartKey)
         .Select(group => BarChart(table, [.. group])));
-
-    private static void AppendGrid(StringBuilder html, IEnumerable<Chart> charts)
-    {
-        html.Append("<div class=\"grid\">");
-        foreach (var chart in charts) html.Append(chart.ToHtml());
-        html.Append("</div>");
-    }
 
     /// <summary>True for the counters above, and for metrics that the catalog does not know.</summary>
     private static bool IsMinor(IGrouping<string, (MetricInfo Info, Curve Curve)> group) =>

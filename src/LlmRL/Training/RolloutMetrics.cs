@@ -1,4 +1,5 @@
 using LlmRL.Algorithms;
+using LlmRL.Evaluation;
 using LlmRL.Rollouts;
 using LlmRL.Runs;
 using static TorchSharp.torch;
@@ -71,10 +72,9 @@ internal static class RolloutMetrics
 
     private static double Deviation(IEnumerable<double> values)
     {
-        var all = values.ToArray();
-        if (all.Length < 2)
-            return 0;
-        var mean = all.Average();
-        return Math.Sqrt(all.Sum(value => (value - mean) * (value - mean)) / (all.Length - 1));
+        var statistics = new RunningStatistics();
+        foreach (var value in values)
+            statistics.Add(value);
+        return statistics.StandardDeviation;
     }
 }

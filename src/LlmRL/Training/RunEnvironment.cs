@@ -57,7 +57,7 @@ public sealed class RunEnvironment
     public IExampleSource Open(DataSource source)
     {
         if (!opened.TryGetValue(source, out var examples))
-            opened[source] = examples = source.Open();
+            opened[source] = examples = source.Open(Tokenizer, Console.Warn);
         return examples;
     }
 
@@ -92,6 +92,9 @@ public sealed class RunEnvironment
         var folder = ProgramPaths.Resolve(reference);
         return System.IO.Directory.Exists(folder) ? folder : null;
     }
+
+    /// <summary>Whether a stage's or folder's model comes with a trained scalar head.</summary>
+    public bool HasScalarHead(string reference) => FolderOf(reference) is { } folder && ModelFolder.Check(folder);
 
     /// <summary>Refuses a model that knows fewer ids than the tokenizer has.</summary>
     internal void CheckVocabulary(ModelConfig model, string folder)

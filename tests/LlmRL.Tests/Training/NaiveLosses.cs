@@ -27,6 +27,41 @@ internal static class NaiveLosses
         return total.sum();
     }
 
+    /// <summary>DPO's loss and its kin, pair by pair, a scalar with gradient.</summary>
+    public static Tensor Preference(Dpo stage, Transformer policy, Transformer reference, IReadOnlyList<EncodedExample> pairs)
+    {
+        var total = zeros(1);
+        foreach (var pair in pairs)
+        {
+            var (chosen, rejected) = (Ratio(pair, 0), Ratio(pair, 1));
+            var h = chosen.LogRatio - rejected.LogRatio;
+            var odds = stage.Beta * h;
+            // −log σ of the odds for the label as given and for the flipped one.
+            var (right, wrong) = ((1.0 + (-odds).exp()).log(), (1.0 + odds.exp()).log());
+            var e = stage.LabelSmoothing;
+            total = total - stage.RpoAlpha * chosen.LogProb / chosen.Length + stage.LossType switch
+            {
+                DpoLossType.Sigmoid => (1 - e) * right + e * wrong,
+                DpoLossType.Robust => ((1 - e) * right - e * wrong) / (1 - 2 * e),
+                DpoLossType.Ipo => (chosen.LogRatio / chosen.Length - rejected.LogRatio / rejected.Length - 0.5 / stage.Beta).square(),
+                _ => throw new ArgumentException(stage.LossType.ToString()),
+            };
+        }
+
+        return total.sum() / pairs.Count;
+
+        (Tensor LogProb, Tensor LogRatio, int Length) Ratio(EncodedExample pair, int part)
+        {
+            var (prompt, completion) = (pair.Sequences[part][..pair.PromptLength], pair.Sequences[part][pair.PromptLength..]);
+            using var batch = new TokenBatch([pair.Sequences[part]]);
+            var logits = policy.Logits(Hidden(policy, batch));
+            var logProb = zeros(1);
+            for (var t = 0; t < completion.Length; t++)
+                logProb = logProb + logits[prompt.Length - 1 + t, completion[t]] - logits[prompt.Length - 1 + t].logsumexp(0);
+            return (logProb, logProb - Tiny.LogProbs(reference, prompt, completion, 1).Sum(), completion.Length);
+        }
+    }
+
     private static (Tensor LogProbs, Tensor Entropies) Forward(Transformer policy, Trajectory trajectory, double temperature)
     {
         using var batch = new TokenBatch([trajectory.AllTokens()]);

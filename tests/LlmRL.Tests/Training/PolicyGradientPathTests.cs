@@ -14,10 +14,10 @@ public class PolicyGradientPathTests
 
     internal static readonly Dictionary<string, OnlineStage> Stages = new()
     {
-        ["reinforce"] = new Reinforce { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, EntropyCoef = 0.02 },
-        ["reinforce with value network"] = new Reinforce { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, Baseline = BaselineKind.Value },
-        ["rloo"] = new Rloo { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, EpsilonHigh = 0.5, EntropyCoef = 0.02 },
-        ["ppo"] = new Ppo { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, EntropyCoef = 0.02, VfCoef = 0.3 },
+        ["reinforce"] = Tiny.Reinforce with { EntropyCoef = 0.02 },
+        ["reinforce with value network"] = Tiny.Reinforce with { Baseline = BaselineKind.Value },
+        ["rloo"] = Tiny.Rloo with { EpsilonHigh = 0.5, EntropyCoef = 0.02 },
+        ["ppo"] = Tiny.Ppo with { EntropyCoef = 0.02, VfCoef = 0.3 },
         ["grpo"] = Grpo(GrpoLossType.Grpo) with { EntropyCoef = 0.02 },
         ["bnpo"] = Grpo(GrpoLossType.Bnpo),
         ["dapo"] = Grpo(GrpoLossType.Dapo) with { EpsilonHigh = 0.28 },
@@ -121,7 +121,7 @@ public class PolicyGradientPathTests
         }
     }
 
-    private static Grpo Grpo(GrpoLossType type) => new() { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, LossType = type, Beta = 0.1 };
+    private static Grpo Grpo(GrpoLossType type) => Tiny.Grpo with { LossType = type, Beta = 0.1 };
 
     /// <summary>The online loop's own pass over one minibatch.</summary>
     internal static void Loop(OnlineStage stage, Transformer policy, Transformer? value, Trajectory[] minibatch, BatchMetrics? metrics = null)
