@@ -92,7 +92,7 @@ internal sealed class Preflight
             return ConfigOf(StageReference.Of(stage)[0].Name);
         if (environment.FolderOf(reference) is { } folder)
             return ModelFolder.ReadConfig(folder);
-        return recipe.Model.Architecture(recipe.Model.Config!, environment.Tokenizer);
+        return recipe.Model!.Architecture(recipe.Model.Config!, environment.Tokenizer);
     }
 
     private void CheckOffline(OfflineStage stage, string key)
