@@ -101,7 +101,7 @@ internal sealed class Preflight
         Blame($"{key}.data", () =>
         {
             var data = context.Open(stage.Data);
-            var positions = ConfigOf(stage.Policy).MaxPositions;
+            var positions = ConfigOf(stage.Policy).ContextLength;
             var limit = Math.Min(stage.MaxLength ?? int.MaxValue, positions);
             var shortest = First(data, SampledRows).Min(example => stage.Encode(example, context).Sequences.Max(sequence => sequence.Length));
             if (shortest > limit)
@@ -173,7 +173,7 @@ internal sealed class Preflight
     }
 
     private int Positions(string reference) =>
-        positionsOf.TryGetValue(reference, out var positions) ? positions : positionsOf[reference] = ConfigOf(reference).MaxPositions;
+        positionsOf.TryGetValue(reference, out var positions) ? positions : positionsOf[reference] = ConfigOf(reference).GenerationLength;
 
     private static void Require(Example example, Func<Example, string?> column, string why, string name)
     {

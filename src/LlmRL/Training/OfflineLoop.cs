@@ -26,7 +26,7 @@ public static class OfflineLoop
         {
             checkpoints.StopWhereAsked(step, tokens);
             var clock = Stopwatch.StartNew();
-            var batch = Take(stage, context, data, order, step, model.Config.MaxPositions);
+            var batch = Take(stage, context, data, order, step, model.Config.ContextLength);
             metrics = Accumulate(stage, model, batch, train: true);
             var learningRate = stage.LearningRateAt(step);
             var norm = context.Guard(step, metrics, () => optimizer.Step(learningRate));

@@ -34,6 +34,8 @@ internal sealed unsafe class TestModel : IDisposable
                 AttentionNormBias = Get($"{i}.norm1.bias", width, layerNorm),
                 Qkv = Get($"{i}.qkv", qkv * width),
                 QkvBias = Get($"{i}.qkv.bias", qkv, config.QkvBias),
+                QueryNorm = Get($"{i}.query_norm", head, config.QkNorm),
+                KeyNorm = Get($"{i}.key_norm", head, config.QkNorm),
                 Output = Get($"{i}.out", width * heads),
                 OutputBias = Get($"{i}.out.bias", width, config.OutputBias),
                 MlpNorm = Get($"{i}.norm2", width),
@@ -53,6 +55,7 @@ internal sealed unsafe class TestModel : IDisposable
             FinalNorm = Get("norm", width),
             FinalNormBias = Get("norm.bias", width, layerNorm),
             Head = config.TieWordEmbeddings ? embedding : Get("head", config.VocabSize * width),
+            HeadBias = Get("head.bias", config.VocabSize, config.HeadBias),
         };
     }
 
@@ -113,7 +116,7 @@ internal sealed unsafe class TestModel : IDisposable
             OutputBias = true,
             MlpBias = true,
         },
-        "exact-gelu" => Shape("gpt2") with { ModelType = "neox", Mlp = MlpKind.Gelu, Positions = PositionKind.Rotary, TieWordEmbeddings = false },
+        "exact-gelu" => Shape("gpt2") with { Mlp = MlpKind.Gelu, Positions = PositionKind.Rotary, TieWordEmbeddings = false },
         "qwen2" => new ModelConfig
         {
             ModelType = "qwen2",
@@ -129,6 +132,45 @@ internal sealed unsafe class TestModel : IDisposable
             TieWordEmbeddings = true,
             QkvBias = true,
         },
+        "qwen2-window" => Shape("qwen2") with { Window = new AttentionWindow(19, [false, true]) },
+        "mistral" => Shape("llama-grouped") with { ModelType = "mistral", Window = new AttentionWindow(7) },
+        "qwen3" => Shape("llama-grouped") with { ModelType = "qwen3", HeadDim = 24, QkNorm = true, TieWordEmbeddings = true },
+        "qwen3-window" => Shape("qwen3") with { Window = new AttentionWindow(16, [true, false, true]), QkvBias = true, OutputBias = true, TieWordEmbeddings = false },
+        "gpt_neox" => new ModelConfig
+        {
+            ModelType = "gpt_neox",
+            VocabSize = 83,
+            HiddenSize = 60,
+            NumLayers = 3,
+            NumHeads = 3,
+            NumKeyValueHeads = 3,
+            HeadDim = 20,
+            IntermediateSize = 100,
+            MaxPositions = 128,
+            Norm = NormKind.LayerNorm,
+            PartialRotaryFactor = 0.4,
+            RopeTheta = 300,
+            ParallelResidual = true,
+            Mlp = MlpKind.Gelu,
+            QkvBias = true,
+            OutputBias = true,
+            MlpBias = true,
+        },
+        "gpt_neox-serial" => Shape("gpt_neox") with { ParallelResidual = false, PartialRotaryFactor = 1, QkvBias = false, OutputBias = false },
+        "head-bias" => Shape("gpt2") with { HeadBias = true, TieWordEmbeddings = false },
+        "linear" => Shape("llama-grouped") with { RopeScaling = new RopeScaling { Kind = RopeScalingKind.Linear, Factor = 3 } },
+        // Wave lengths from 6 to 670 positions: short, blended and long ones against a context of 64.
+        "llama3" => Shape("llama-grouped") with
+        {
+            HeadDim = 16,
+            RopeScaling = new RopeScaling { Kind = RopeScalingKind.Llama3, Factor = 8, OriginalMaxPositions = 64, LowFrequencyFactor = 1, HighFrequencyFactor = 4 },
+        },
+        "yarn" => Shape("llama-grouped") with
+        {
+            HeadDim = 24,
+            RopeScaling = new RopeScaling { Kind = RopeScalingKind.Yarn, Factor = 4, OriginalMaxPositions = 32, BetaFast = 8, BetaSlow = 0.5 },
+        },
+        "dynamic" => Shape("llama-grouped") with { MaxPositions = 128, RopeScaling = new RopeScaling { Kind = RopeScalingKind.Dynamic, Factor = 2 } },
         _ => throw new ArgumentException(name),
     };
 
