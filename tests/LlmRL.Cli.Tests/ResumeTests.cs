@@ -16,9 +16,12 @@ public sealed class ResumeTests(ResumeTests.Undisturbed undisturbed) : IClassFix
               max_completion_length: 16, log_completions_steps: 1, save_steps: SAVE }
           - reinforce: { name: reinforce, policy: sft, data: { generator: tldr, split: rl, count: 100 }, reward: { gold: {} }, steps: 9, baseline: moving_average,
               prompts_per_step: 8, max_completion_length: 16, log_completions_steps: 1, save_steps: SAVE }
+          - rebel: { name: rebel, policy: sft, data: { generator: tldr, split: rl, count: 100 }, reward: { keywords: { words: [the] } }, steps: 9, prompts_per_step: 8,
+              num_iterations: 2, max_completion_length: 6, adaptive_kl: { horizon: 50 }, dynamic_sampling: {}, sync_ref_model: true, ref_model_sync_steps: 3,
+              log_completions_steps: 1, save_steps: SAVE }
         """;
 
-    private static readonly string[] Stages = ["sft", "rm", "ppo", "grpo", "reinforce"];
+    private static readonly string[] Stages = ["sft", "rm", "ppo", "grpo", "reinforce", "rebel"];
 
     private readonly Workplace place = new();
 

@@ -11,15 +11,16 @@ internal static class DataCommand
 
     public static Command Create()
     {
+        var sql = new Option<string?>("--sql") { Description = "A query over the files, visible as the view data." };
         var source = new Argument<string>("SOURCE") { Description = "A file, or a generator as NAME or NAME/SPLIT: arithmetic, tldr/reward." };
-        var inspect = new Command("inspect", "Shows the first rows, the columns and the lengths.") { source };
-        inspect.SetAction(parsed => Guard.Run(() => Inspect(parsed.GetValue(source)!)));
+        var inspect = new Command("inspect", "Shows the first rows, the columns and the lengths.") { source, sql };
+        inspect.SetAction(parsed => Guard.Run(() => Inspect(parsed.GetValue(source)!, parsed.GetValue(sql))));
         return new Command("data", "Looks into data sets.") { inspect };
     }
 
-    private static void Inspect(string source)
+    private static void Inspect(string source, string? sql)
     {
-        var data = DataSource.Parse(source, Measured).Open(source);
+        var data = (DataSource.Parse(source, Measured) with { Sql = sql }).Open(source);
         Console.WriteLine($"{source}: {data.Count:N0} rows");
         for (var i = 0; i < Math.Min(Shown, data.Count); i++)
             Show(i, data[i]);

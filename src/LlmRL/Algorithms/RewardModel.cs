@@ -13,7 +13,8 @@ namespace LlmRL.Algorithms;
 /// Bradley–Terry reward model over preference pairs (<see cref="PreferenceLosses.BradleyTerry"/>): the body of the policy with a scalar head, read at
 /// the EOS token. Details that decide whether it works: arXiv 2403.17031.
 /// </summary>
-[Variant("reward_model")]
+[Variant("reward_model", Title = "Reward model",
+    About = "A copy of the model learns to score answers, from pairs in which people preferred one.")]
 public sealed record RewardModel : OfflineStage
 {
     /// <summary>c of the centring term c·(r_w + r_l)²; 0: none.</summary>

@@ -11,7 +11,8 @@ namespace LlmRL.Algorithms;
 /// Supervised fine-tuning: minimises −log π(completion | prompt) over demonstrations, completion tokens and EOS only
 /// (<see cref="CrossEntropy.NegativeLogLikelihood"/>).
 /// </summary>
-[Variant("sft")]
+[Variant("sft", Title = "Supervised fine-tuning",
+    About = "The model learns to imitate example answers.")]
 public sealed record Sft : OfflineStage
 {
     /// <inheritdoc/>

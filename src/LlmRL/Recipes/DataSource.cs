@@ -23,8 +23,14 @@ public sealed record DataSource : IValidated
     /// <summary>Settings of the TL;DR generator.</summary>
     public TldrSettings? Tldr { get; init; }
 
-    /// <summary>A JSON Lines file (<c>.jsonl</c>, <c>.jsonl.gz</c>), a JSON array, or CSV.</summary>
+    /// <summary>
+    /// A file: JSON Lines (<c>.jsonl</c>), a JSON array (<c>.json</c>), CSV (<c>.csv</c>, <c>.tsv</c>), each also with <c>.gz</c>, or Parquet; or a pattern
+    /// such as <c>train-*.parquet</c>, whose files are read as one.
+    /// </summary>
     public string? Path { get; init; }
+
+    /// <summary>A query over the files, visible as the view <c>data</c>, in DuckDB's SQL: <c>select question as prompt from data</c>.</summary>
+    public string? Sql { get; init; }
 
     /// <summary>Which columns of the file are prompt, completion, chosen, rejected, answer; well-known names are found by themselves.</summary>
     public ColumnMap? Columns { get; init; }
@@ -42,12 +48,27 @@ public sealed record DataSource : IValidated
             yield return (nameof(Tldr), "these settings belong to generator: tldr");
         if (Columns is not null && Path is null)
             yield return (nameof(Columns), "columns are those of a file; name it under path");
-        if (Path is not null && !File.Exists(ProgramPaths.Resolve(Path)))
-            yield return (nameof(Path), $"{Path}: no such file; paths are relative to the current folder, then to the program's");
+        if (Sql is not null && Path is null)
+            yield return (nameof(Sql), "a query reads files; name them under path");
+        if (Path is not null && FileProblem(Path) is { } missing)
+            yield return (nameof(Path), missing);
         if (Path is null && Generator is not null && Generators.Names.Contains(Generator) && (Arithmetic is null || Generator == "arithmetic") && (Tldr is null || Generator == "tldr"))
         {
             foreach (var fault in GeneratorFaults())
                 yield return fault;
+        }
+    }
+
+    private static string? FileProblem(string path)
+    {
+        try
+        {
+            _ = ExampleFiles.Files(ProgramPaths.Resolve(path));
+            return null;
+        }
+        catch (BadInputException fault)
+        {
+            return fault.Message.TrimEnd('.');
         }
     }
 
@@ -98,21 +119,6 @@ public sealed record DataSource : IValidated
     {
         if (Generator is not null)
             return Generators.Create(Generator, Split, Count ?? 10_000, (object?)Arithmetic ?? Tldr);
-        var file = ExampleFiles.Open(ProgramPaths.Resolve(Path!), Columns);
-        return Count is { } most && most < file.Count ? new FirstRows(file, most) : file;
-    }
-
-    private sealed class FirstRows(IExampleSource source, int count) : IExampleSource
-    {
-        public int Count => count;
-
-        public Example this[int index]
-        {
-            get
-            {
-                ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, count);
-                return source[index];
-            }
-        }
+        return ExampleFiles.Open(ProgramPaths.Resolve(Path!), Columns, Sql, Count);
     }
 }

@@ -123,7 +123,7 @@ internal sealed class Preflight
         {
             var data = context.Open(stage.Data);
             if (NeedsAnswer(stage.Reward))
-                Require(data[0], example => example.Answer ?? example.Completion, "reward: math compares with a gold answer", "answer");
+                Require(data[0], example => example.Answer ?? example.Completion, "the reward compares with a gold answer", "answer");
             var shortest = First(data, SampledRows).Min(example => context.EncodePrompt(example.Prompt).Length);
             CheckRoom(stage.Policy, shortest, stage.MaxCompletionLength, $"the shortest of the first {Math.Min(SampledRows, data.Count)} prompts");
         });
@@ -181,7 +181,7 @@ internal sealed class Preflight
             throw new BadInputException($"{example.Source}: {why}, which this row lacks; map its column under columns.{name}.");
     }
 
-    private static bool NeedsAnswer(IRewardSource reward) => reward is MathReward || (reward is WeightedReward sum && sum.Terms.Any(term => NeedsAnswer(term.Reward)));
+    private static bool NeedsAnswer(IRewardSource reward) => reward is MathReward or PrefixMatchReward || (reward is WeightedReward sum && sum.Terms.Any(term => NeedsAnswer(term.Reward)));
 
     private static IEnumerable<Example> First(IExampleSource data, int count) => Enumerable.Range(0, Math.Min(count, data.Count)).Select(i => data[i]);
 }

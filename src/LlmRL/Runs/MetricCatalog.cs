@@ -78,7 +78,7 @@ public static class MetricCatalog
         "reward_model" => ["accuracy", "loss", "margin"],
         "dpo" => ["rewards/accuracies", "rewards/margins", "loss"],
         "ppo" => ["objective/scores", "reward", "objective/kl", "kl", "completions/mean_length"],
-        "grpo" or "rloo" or "reinforce" or "rebel" => ["reward", "objective/scores", "kl", "objective/kl", "completions/mean_length"],
+        _ when StageKinds.IsOnline(kind) => ["reward", "objective/scores", "kl", "objective/kl", "completions/mean_length"],
         _ => ["reward", "objective/scores", "accuracy", "loss", "kl"],
     };
 

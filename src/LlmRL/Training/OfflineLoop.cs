@@ -17,7 +17,7 @@ public static class OfflineLoop
         using var optimizer = new AdamW(model.Parameters, stage.OptimizerOptions());
         var data = context.Open(stage.Data);
         var order = new EpochSampler(data.Count, context.Key("data"));
-        using var checkpoints = new StageCheckpoints(context, stage, [(StageCheckpoints.PolicyName, model, optimizer)]);
+        var checkpoints = new StageCheckpoints(context, stage, [(StageCheckpoints.PolicyName, model, optimizer)]);
         var start = checkpoints.Resume();
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;

@@ -87,6 +87,9 @@ public sealed class RunEnvironment
         return System.IO.Directory.Exists(folder) ? folder : null;
     }
 
+    /// <summary>Whether a stage's or folder's model comes with a trained scalar head.</summary>
+    public bool HasScalarHead(string reference) => FolderOf(reference) is { } folder && ModelFolder.Check(folder);
+
     /// <summary>Refuses a model that knows fewer ids than the tokenizer has.</summary>
     internal void CheckVocabulary(ModelConfig model, string folder)
     {

@@ -11,7 +11,7 @@ namespace LlmRL.Training;
 /// their name), the optimizers' state, and the loop's own. All randomness is keyed by the step, so that nothing else is needed to go on with the same bytes.
 /// </summary>
 public sealed class StageCheckpoints(
-    StageContext context, TrainingStage stage, IReadOnlyList<(string Name, Transformer Model, AdamW Optimizer)> parts) : IDisposable
+    StageContext context, TrainingStage stage, IReadOnlyList<(string Name, Transformer Model, AdamW? Optimizer)> parts)
 {
     /// <summary>Name of the part that lies at the top of a checkpoint's folder.</summary>
     public const string PolicyName = "policy";
@@ -43,7 +43,11 @@ public sealed class StageCheckpoints(
             var root = json.RootElement;
             TokensSeen = root.GetProperty("num_tokens").GetInt64();
             foreach (var (_, _, optimizer) in parts)
-                optimizer.StepCount = root.GetProperty("optimizer_steps").GetInt64();
+            {
+                if (optimizer is not null)
+                    optimizer.StepCount = root.GetProperty("optimizer_steps").GetInt64();
+            }
+
             foreach (var pair in root.GetProperty("state").EnumerateObject())
                 State[pair.Name] = pair.Value.GetDouble();
             context.EarlierSeconds = root.GetProperty("seconds").GetDouble();
@@ -103,7 +107,8 @@ public sealed class StageCheckpoints(
         {
             var part = Folder(temporary, name);
             ModelFolder.Save(model, part, name == PolicyName ? context.Tokenizer : null);
-            AtomicFile.Write(Path.Combine(part, OptimizerName), stream => SafetensorsWriter.Write(stream, [Item("exp_avg", optimizer.Moment), Item("exp_avg_sq", optimizer.SquaredMoment)]));
+            if (optimizer is not null)
+                AtomicFile.Write(Path.Combine(part, OptimizerName), stream => SafetensorsWriter.Write(stream, [Item("exp_avg", optimizer.Moment), Item("exp_avg_sq", optimizer.SquaredMoment)]));
         }
 
         // What the checkpoint continues must be on the disk before it.
@@ -113,7 +118,7 @@ public sealed class StageCheckpoints(
             stage = stage.Name,
             step,
             num_tokens = tokens,
-            optimizer_steps = parts[0].Optimizer.StepCount,
+            optimizer_steps = parts[0].Optimizer!.StepCount,
             state = State,
             seconds = context.Seconds,
         }, JsonLayout.Indented) + "\n");
@@ -124,9 +129,6 @@ public sealed class StageCheckpoints(
         context.Run.Directory.PruneCheckpoints(stage.Name, stage.SaveTotalLimit);
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => State.Clear();
-
     private static string Folder(string checkpoint, string name) => name == PolicyName ? checkpoint : Path.Combine(checkpoint, name);
 
     private static SafetensorsWriter.Item Item(string name, Tensor values) => new(name, values.shape, destination =>
@@ -135,11 +137,13 @@ public sealed class StageCheckpoints(
         host.data<float>().CopyTo(destination);
     });
 
-    private void LoadPart(string folder, Transformer model, AdamW optimizer)
+    private void LoadPart(string folder, Transformer model, AdamW? optimizer)
     {
         using var saved = ModelFolder.Load(folder, model.HasScalarHead, trainable: false, context.Device);
         model.Parameters.CopyFrom(saved.Parameters);
         model.ScoreShift = saved.ScoreShift;
+        if (optimizer is null)
+            return;
         using var reader = new SafetensorsReader(Path.Combine(folder, OptimizerName));
         foreach (var (name, target) in new[] { ("exp_avg", optimizer.Moment), ("exp_avg_sq", optimizer.SquaredMoment) })
         {

@@ -217,7 +217,7 @@ public class AdvantageTests
     [Fact]
     public void ClipHoldsScoresWithinTheLimit()
     {
-        Assert.Equal([-2, 0.5, 2], new[] { -9, 0.5, 3 }.Select(score => RewardShaping.Clip(score, 2)));
-        Assert.Throws<ArgumentOutOfRangeException>(() => RewardShaping.Clip(1, 0));
+        Assert.Equal([-2, 0.5, 2], new[] { -9, 0.5, 3 }.Select(score => RewardShaping.Clip(score, -2, 2)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => RewardShaping.Clip(1, 0.5, 0));
     }
 }

@@ -37,13 +37,30 @@ internal sealed class FileRows : IDisposable
             throw new BadInputException($"{path}: there is no such file. Check the path; it is relative to the folder the program is started in.");
         try
         {
-            var rows = new FileRows(path, path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? Unpack(path) : System.IO.File.OpenHandle(path));
-            rows.Index(splitterFor);
-            return rows;
+            return Open(path, path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? Unpack(path) : System.IO.File.OpenHandle(path), splitterFor);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
         {
             throw new BadInputException($"{path}: cannot be read: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Finds the rows of a file that is open already.</summary>
+    /// <param name="name">What messages call it.</param>
+    /// <param name="handle">The file, which is closed with the rows.</param>
+    /// <param name="splitterFor">Makes the splitter for a file that does or does not begin with a bracket.</param>
+    public static FileRows Open(string name, SafeFileHandle handle, Func<bool, IRowSplitter> splitterFor)
+    {
+        var rows = new FileRows(name, handle);
+        try
+        {
+            rows.Index(splitterFor);
+            return rows;
+        }
+        catch
+        {
+            rows.Dispose();
+            throw;
         }
     }
 

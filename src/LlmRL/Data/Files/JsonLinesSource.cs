@@ -16,10 +16,16 @@ public sealed class JsonLinesSource : IExampleSource, IDisposable
     /// <param name="path">.jsonl, .json, .jsonl.gz or .json.gz.</param>
     /// <param name="columns">Which column is what; null finds them by their usual names.</param>
     public JsonLinesSource(string path, ColumnMap? columns = null)
+        : this(FileRows.Open(path, isArray => isArray ? new ArraySplitter() : new LineSplitter()), columns)
     {
-        rows = FileRows.Open(path, isArray => isArray ? new ArraySplitter() : new LineSplitter());
+    }
+
+    /// <summary>Decides what the columns of rows are that were found already.</summary>
+    internal JsonLinesSource(FileRows rows, ColumnMap? columns)
+    {
+        this.rows = rows;
         using var first = Parse(0);
-        mapper = new RowMapper(path, columns ?? new ColumnMap(), new JsonRow(first.RootElement), rows.Line(0));
+        mapper = new RowMapper(rows.File, columns ?? new ColumnMap(), new JsonRow(first.RootElement), rows.Line(0));
         cache = new ExampleCache(rows.Count);
     }
 
@@ -30,7 +36,14 @@ public sealed class JsonLinesSource : IExampleSource, IDisposable
     public Example this[int index] => cache.Get(index, i =>
     {
         using var document = Parse(i);
-        return mapper.Map(new JsonRow(document.RootElement), rows.Line(i));
+        try
+        {
+            return mapper.Map(new JsonRow(document.RootElement), rows.Line(i));
+        }
+        catch (InvalidOperationException fault)
+        {
+            throw new BadInputException($"{rows.File}:{rows.Line(i)}: a text holds bytes that are not UTF-8, or half of a surrogate pair. Write the file as UTF-8.", fault);
+        }
     });
 
     /// <inheritdoc/>
@@ -41,7 +54,7 @@ public sealed class JsonLinesSource : IExampleSource, IDisposable
         JsonDocument document;
         try
         {
-            document = JsonDocument.Parse(rows.Bytes(index));
+            document = Document(rows.Bytes(index));
         }
         catch (JsonException error)
         {
@@ -58,6 +71,18 @@ public sealed class JsonLinesSource : IExampleSource, IDisposable
         document.Dispose();
         throw new BadInputException(
             $"{rows.File}:{rows.Line(index)}: a row is an object with named columns, but here is a JSON {kind.ToString().ToLowerInvariant()}.");
+    }
+
+    private static JsonDocument Document(byte[] row)
+    {
+        try
+        {
+            return JsonDocument.Parse(row);
+        }
+        catch (JsonException) when (NotANumber.Replace(row) is { } readable)
+        {
+            return JsonDocument.Parse(readable);
+        }
     }
 
     // The exception's own position is within the row's bytes, so it would contradict ours.
