@@ -126,6 +126,7 @@ internal static class Gpt2Family
             QkvBias = true,
             OutputBias = true,
             MlpBias = true,
+            FinalNorm = keys.Bool("final_norm", true),
             HeadBias = keys.Bool("lm_head_bias", false),
             InitializerRange = keys.Number("initializer_range", 0.02),
             BosTokenId = keys.OptionalInt("bos_token_id"),
@@ -151,7 +152,9 @@ internal static class Gpt2Family
             ["embd_pdrop"] = 0.0,
             ["resid_pdrop"] = 0.0,
         };
-        // transformers' GPT-2 has no such bias and no such key.
+        // Keys of our own for kin of GPT-2: transformers' has a final norm and no bias in its head.
+        if (!config.FinalNorm)
+            json["final_norm"] = false;
         if (config.HeadBias)
             json["lm_head_bias"] = true;
         return json;

@@ -43,7 +43,7 @@ public sealed unsafe class DecoderWeights
     /// <summary>The blocks.</summary>
     public required DecoderLayer[] Layers { get; init; }
 
-    /// <summary>Final norm: weight (D).</summary>
+    /// <summary>Final norm: weight (D); null where there is none.</summary>
     public required float* FinalNorm { get; init; }
 
     /// <summary>Final norm's bias (D), or null.</summary>

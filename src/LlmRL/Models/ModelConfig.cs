@@ -126,6 +126,9 @@ public sealed record ModelConfig
     /// <summary>Whether the MLP's projections have biases.</summary>
     public bool MlpBias { get; init; }
 
+    /// <summary>Whether the last block's output is normalised before the head.</summary>
+    public bool FinalNorm { get; init; } = true;
+
     /// <summary>Whether the output head has a bias.</summary>
     public bool HeadBias { get; init; }
 

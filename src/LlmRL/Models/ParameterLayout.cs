@@ -117,7 +117,8 @@ public static class ParameterLayout
             list.Add(Single("positions", [config.MaxPositions, config.HiddenSize], ParameterInit.Normal, names.Positions));
         for (var layer = 0; layer < config.NumLayers; layer++)
             AddLayer(list, config, names, layer);
-        AddNorm(list, config, "norm", names.FinalNorm);
+        if (config.FinalNorm)
+            AddNorm(list, config, "norm", names.FinalNorm);
         if (scalarHead)
             list.Add(Single(ScoreName, [1, config.HiddenSize], ParameterInit.ScalarHead, "score.weight"));
         else

@@ -85,7 +85,7 @@ public sealed class Transformer : IDisposable
             x.MoveToOuterDisposeScope();
         }
 
-        return Norm(x, "norm", "norm_bias").MoveToOuterDisposeScope();
+        return (Config.FinalNorm ? Norm(x, "norm", "norm_bias") : x).MoveToOuterDisposeScope();
     }
 
     /// <summary>The scalar head at every position: hidden · wᵀ + shift, (N).</summary>
@@ -163,7 +163,7 @@ public sealed class Transformer : IDisposable
         Parameters.Dispose();
     }
 
-    private FusedTransformer Fused() => new(DecoderWeights(), Parameters.Trainable ? DecoderGradients() : null, Parameters["norm"], rotary);
+    private FusedTransformer Fused() => new(DecoderWeights(), Parameters.Trainable ? DecoderGradients() : null, Parameters["embed"], rotary);
 
     private Tensor Linear(Tensor x, string weight, string bias) => F.linear(x, Parameters[weight], Parameters.Find(bias));
 

@@ -43,6 +43,7 @@ public class ModelFolderTests
     [InlineData("mistral")]
     [InlineData("gpt2")]
     [InlineData("head-bias")]
+    [InlineData("no-final-norm")]
     [InlineData("qwen2")]
     [InlineData("qwen2-window")]
     [InlineData("qwen3")]

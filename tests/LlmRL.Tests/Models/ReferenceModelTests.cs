@@ -148,6 +148,7 @@ public class ReferenceModelTests
     [InlineData("gpt_neox-serial")]
     [InlineData("gpt_neox", MlpKind.GeluTanh)]
     [InlineData("head-bias")]
+    [InlineData("no-final-norm")]
     [InlineData("linear")]
     [InlineData("llama3")]
     [InlineData("yarn")]

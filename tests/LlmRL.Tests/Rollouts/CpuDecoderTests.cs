@@ -18,6 +18,7 @@ public sealed unsafe class CpuDecoderTests
     [InlineData("gpt_neox")]
     [InlineData("gpt_neox-serial")]
     [InlineData("head-bias")]
+    [InlineData("no-final-norm")]
     [InlineData("linear")]
     [InlineData("llama3")]
     [InlineData("yarn")]

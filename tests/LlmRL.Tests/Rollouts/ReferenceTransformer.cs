@@ -30,7 +30,7 @@ internal sealed unsafe class ReferenceTransformer(TestModel model)
         }
 
         var head = _config.TieWordEmbeddings ? "embedding" : "head";
-        return [.. x.Select(row => Linear(head, Norm("norm", row), _config.VocabSize))];
+        return [.. x.Select(row => Linear(head, _config.FinalNorm ? Norm("norm", row) : row, _config.VocabSize))];
     }
 
     /// <summary>log softmax(logits / temperature).</summary>

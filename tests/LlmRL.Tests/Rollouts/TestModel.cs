@@ -52,8 +52,8 @@ internal sealed unsafe class TestModel : IDisposable
             TokenEmbedding = embedding,
             PositionEmbedding = Get("positions", config.MaxPositions * width, config.Positions == PositionKind.Learned),
             Layers = layers,
-            FinalNorm = Get("norm", width),
-            FinalNormBias = Get("norm.bias", width, layerNorm),
+            FinalNorm = Get("norm", width, config.FinalNorm),
+            FinalNormBias = Get("norm.bias", width, layerNorm && config.FinalNorm),
             Head = config.TieWordEmbeddings ? embedding : Get("head", config.VocabSize * width),
             HeadBias = Get("head.bias", config.VocabSize, config.HeadBias),
         };
@@ -158,6 +158,7 @@ internal sealed unsafe class TestModel : IDisposable
         },
         "gpt_neox-serial" => Shape("gpt_neox") with { ParallelResidual = false, PartialRotaryFactor = 1, QkvBias = false, OutputBias = false },
         "head-bias" => Shape("gpt2") with { HeadBias = true, TieWordEmbeddings = false },
+        "no-final-norm" => Shape("head-bias") with { FinalNorm = false },
         "linear" => Shape("llama-grouped") with { RopeScaling = new RopeScaling { Kind = RopeScalingKind.Linear, Factor = 3 } },
         // Wave lengths from 6 to 670 positions: short, blended and long ones against a context of 64.
         "llama3" => Shape("llama-grouped") with

@@ -96,6 +96,12 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         var (start, rows) = _tiles[tile];
         ref var a = ref _activations[_inputs.Config.NumLayers];
         var at = (long)start * _shape.Width;
+        if (!_inputs.Config.FinalNorm)
+        {
+            new ReadOnlySpan<float>(_gradOutput + at, rows * _shape.Width).CopyTo(new Span<float>(_scratch.X + at, rows * _shape.Width));
+            return;
+        }
+
         Norm(2 * _inputs.Config.NumLayers, tile, new NormGradient
         {
             X = a.X + at,
@@ -230,6 +236,8 @@ internal sealed unsafe class TransformerBackward : IParallelBody
     {
         var (layer, second) = Math.DivRem(index, 2);
         float* weight = _gradients.FinalNorm, bias = _gradients.FinalNormBias;
+        if (layer == _inputs.Config.NumLayers && !_inputs.Config.FinalNorm)
+            return;
         if (layer < _inputs.Config.NumLayers)
         {
             ref var g = ref _gradients.Layers[layer];

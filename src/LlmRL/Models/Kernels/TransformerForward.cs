@@ -84,7 +84,11 @@ internal sealed unsafe class TransformerForward : IParallelBody
         float* x = a.X + (long)start * _shape.Width, mean = a.Mean == null ? null : a.Mean + start;
         if (layer == _inputs.Config.NumLayers)
         {
-            Norms.Forward(x, rows, _shape.Width, _inputs.Weights.FinalNorm, _inputs.Weights.FinalNormBias, epsilon, _output + (long)start * _shape.Width, mean, a.Inverse + start);
+            var output = _output + (long)start * _shape.Width;
+            if (_inputs.Config.FinalNorm)
+                Norms.Forward(x, rows, _shape.Width, _inputs.Weights.FinalNorm, _inputs.Weights.FinalNormBias, epsilon, output, mean, a.Inverse + start);
+            else
+                new ReadOnlySpan<float>(x, rows * _shape.Width).CopyTo(new Span<float>(output, rows * _shape.Width));
             return;
         }
 

@@ -258,7 +258,8 @@ internal sealed unsafe partial class CpuDecoder
                     panel[f * Lanes + lane] = source[f * Lanes];
             }
 
-            PanelOps.Norm(_config.Norm, panel, _weights.FinalNorm, _weights.FinalNormBias, width, _epsilon, panel);
+            if (_config.FinalNorm)
+                PanelOps.Norm(_config.Norm, panel, _weights.FinalNorm, _weights.FinalNormBias, width, _epsilon, panel);
         }
 
         phases.End();
