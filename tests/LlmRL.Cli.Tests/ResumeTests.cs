@@ -10,6 +10,7 @@ public sealed class ResumeTests(ResumeTests.Undisturbed undisturbed) : IClassFix
         stages:
           - sft: { name: sft, data: { generator: tldr, count: 100 }, steps: 25, batch_size: 4, save_steps: SAVE }
           - reward_model: { name: rm, policy: sft, data: { generator: tldr, split: reward, count: 100 }, steps: 20, batch_size: 4, save_steps: SAVE }
+          - dpo: { name: dpo, policy: sft, data: { generator: tldr, split: reward, count: 100 }, steps: 20, batch_size: 4, save_steps: SAVE }
           - ppo: { name: ppo, policy: sft, value: rm, data: { generator: tldr, split: rl, count: 100 }, reward: { reward_model: { model: rm } }, steps: 9, num_ppo_epochs: 2,
               num_mini_batches: 2, prompts_per_step: 8, max_completion_length: 16, log_completions_steps: 1, save_steps: SAVE }
           - grpo: { name: grpo, policy: sft, data: { generator: tldr, split: rl, count: 100 }, reward: { gold: {} }, steps: 9, num_generations: 4, prompts_per_step: 4,
@@ -21,7 +22,7 @@ public sealed class ResumeTests(ResumeTests.Undisturbed undisturbed) : IClassFix
               log_completions_steps: 1, save_steps: SAVE }
         """;
 
-    private static readonly string[] Stages = ["sft", "rm", "ppo", "grpo", "reinforce", "rebel"];
+    private static readonly string[] Stages = ["sft", "rm", "dpo", "ppo", "grpo", "reinforce", "rebel"];
 
     private readonly Workplace place = new();
 

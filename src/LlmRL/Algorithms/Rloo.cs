@@ -46,10 +46,10 @@ public sealed record Rloo : OnlineStage
     /// <inheritdoc/>
     public override torch.Tensor PolicyLoss(PolicyBatch batch)
     {
-        var newSum = batch.Mask.SumPerSequence(batch.LogProbs);
-        var oldSum = batch.Mask.SumPerSequence(batch.OldLogProbs);
+        // Summed after the subtraction: two long sums would lose the digits in which they differ.
+        var logRatio = batch.Mask.SumPerSequence(batch.LogProbs - batch.OldLogProbs);
         var advantages = batch.Advantages.select(1, 0);
-        batch.AddClipMetrics(newSum - oldSum, advantages, Epsilon, EpsilonHigh ?? Epsilon);
-        return PolicyGradient.PpoClip(newSum, oldSum, advantages, Epsilon, EpsilonHigh ?? Epsilon).sum() / batch.Share.Sequences;
+        batch.AddClipMetrics(logRatio, advantages, Epsilon, EpsilonHigh ?? Epsilon);
+        return PolicyGradient.PpoClip(logRatio, torch.zeros_like(logRatio), advantages, Epsilon, EpsilonHigh ?? Epsilon).sum() / batch.Share.Sequences;
     }
 }

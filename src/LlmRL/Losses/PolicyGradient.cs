@@ -46,7 +46,8 @@ public static class PolicyGradient
 
     /// <summary>
     /// Weights for samples of an older policy, without gradient: ρ_t = π/π_old per token, (B, T), or Π_t ρ_t per trajectory, (B, 1). The product makes
-    /// E_old[w·∇log π·G] the policy gradient exactly, with a variance that grows with T; one token's ratio alone leaves a bias of second order in the change of π.
+    /// E_old[w·∇log π·G] the policy gradient exactly, with a variance that grows with T; one token's ratio alone keeps the older policy's
+    /// states and later rewards: a bias that grows in proportion to the change of π.
     /// </summary>
     /// <param name="logProbs">log π, (B, T).</param>
     /// <param name="oldLogProbs">log π_old, (B, T).</param>

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using LlmRL.Data;
 using LlmRL.Recipes.Binding;
+using LlmRL.Tokenization;
 
 namespace LlmRL.Recipes;
 
@@ -35,6 +36,13 @@ public sealed record DataSource : IValidated
     /// <summary>Which columns of the file are prompt, completion, chosen, rejected, answer; well-known names are found by themselves.</summary>
     public ColumnMap? Columns { get; init; }
 
+    /// <summary>Most tokens of a prompt; null: any number, as far as they fit the model.</summary>
+    [Range(1, 1 << 20)]
+    public int? MaxPromptLength { get; init; }
+
+    /// <summary>What becomes of prompts with more than <see cref="MaxPromptLength"/> tokens.</summary>
+    public TruncationMode TruncationMode { get; init; }
+
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Validate()
     {
@@ -48,6 +56,8 @@ public sealed record DataSource : IValidated
             yield return (nameof(Tldr), "these settings belong to generator: tldr");
         if (Columns is not null && Path is null)
             yield return (nameof(Columns), "columns are those of a file; name it under path");
+        if (TruncationMode != TruncationMode.Drop && MaxPromptLength is null)
+            yield return (nameof(TruncationMode), "it says what becomes of long prompts; say under max_prompt_length which are long");
         if (Sql is not null && Path is null)
             yield return (nameof(Sql), "a query reads files; name them under path");
         if (Path is not null && FileProblem(Path) is { } missing)
@@ -114,7 +124,23 @@ public sealed record DataSource : IValidated
         return Open();
     }
 
-    /// <summary>Opens the data set.</summary>
+    /// <summary>Opens the data set as a model sees it: conversations written by its chat template, prompts that fit.</summary>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="note">Told what the user should know: that rows are left out, that there is no chat template.</param>
+    public IExampleSource Open(Tokenizer tokenizer, Action<string>? note = null)
+    {
+        var source = Open();
+        if (MaxPromptLength is null && source.Format is not { IsConversational: true })
+            return source;
+        var prepared = new PreparedExamples(source, PlainChat.Form, MaxPromptLength is { } most ? new PromptLimit(tokenizer, most, TruncationMode) : null);
+        if (prepared.Count == 0)
+            throw new BadInputException($"{Path ?? Generator}: every prompt has more than {MaxPromptLength} tokens; raise max_prompt_length, or shorten them: truncation_mode: newline.");
+        if (prepared.Dropped > 0)
+            note?.Invoke($"{Path ?? Generator}: {prepared.Dropped:N0} of {source.Count:N0} rows are left out, because their prompts have more than {MaxPromptLength} tokens.");
+        return prepared;
+    }
+
+    /// <summary>Opens the data set, with conversations written plainly.</summary>
     public IExampleSource Open()
     {
         if (Generator is not null)

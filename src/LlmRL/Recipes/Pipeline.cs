@@ -153,11 +153,11 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
 
     private string Setting(string key) => options.NameSetting?.Invoke(key) ?? $"{(options.RecipeFile is { } file ? RecipeBinder.Locate(file, key) : recipe.Name)}: {key}";
 
-    private Tokenizer OpenTokenizer()
+    private Tokenizer? OpenTokenizer()
     {
         try
         {
-            return recipe.Model.OpenTokenizer();
+            return recipe.Model?.OpenTokenizer();
         }
         catch (BadInputException fault)
         {

@@ -92,7 +92,7 @@ internal sealed class Preflight
             return ConfigOf(StageReference.Of(stage)[0].Name);
         if (environment.FolderOf(reference) is { } folder)
             return ModelFolder.ReadConfig(folder);
-        return recipe.Model.Architecture(recipe.Model.Config!, environment.Tokenizer);
+        return recipe.Model!.Architecture(recipe.Model.Config!, environment.Tokenizer);
     }
 
     private void CheckOffline(OfflineStage stage, string key)
@@ -101,7 +101,7 @@ internal sealed class Preflight
         Blame($"{key}.data", () =>
         {
             var data = context.Open(stage.Data);
-            var positions = ConfigOf(stage.Policy).MaxPositions;
+            var positions = Math.Min(Positions(stage.Policy), Positions(stage.ReferenceModel ?? stage.Policy));
             var limit = Math.Min(stage.MaxLength ?? int.MaxValue, positions);
             var shortest = First(data, SampledRows).Min(example => stage.Encode(example, context).Sequences.Max(sequence => sequence.Length));
             if (shortest > limit)
@@ -124,7 +124,7 @@ internal sealed class Preflight
             var data = context.Open(stage.Data);
             if (NeedsAnswer(stage.Reward))
                 Require(data[0], example => example.Answer ?? example.Completion, "the reward compares with a gold answer", "answer");
-            var shortest = First(data, SampledRows).Min(example => context.EncodePrompt(example.Prompt).Length);
+            var shortest = First(data, SampledRows).Min(example => context.EncodePrompt(example).Length);
             CheckRoom(stage.Policy, shortest, stage.MaxCompletionLength, $"the shortest of the first {Math.Min(SampledRows, data.Count)} prompts");
         });
     }
@@ -142,7 +142,7 @@ internal sealed class Preflight
                         Require(example, row => row.Answer ?? row.Completion, "pass_at_k compares with a gold answer", "answer");
                     if (stage.Judge is not null)
                         Require(example, row => row.Completion, "a judge compares with a reference completion", "completion");
-                    var length = context.EncodePrompt(example.Prompt).Length;
+                    var length = context.EncodePrompt(example).Length;
                     foreach (var policy in stage.Policies)
                         CheckRoom(policy, length, stage.MaxCompletionLength, $"the prompt at {example.Source}");
                 }

@@ -79,8 +79,8 @@ internal sealed class StageLedger
     {
         var text = new StringBuilder();
         text.Append(typeof(StageLedger).Assembly.GetName().Version).Append('\n').Append(recipe.Seed).Append('\n');
-        text.Append(Fingerprint.Of(recipe.Model)).Append('\n').Append(Fingerprint.Of(stage)).Append('\n');
-        foreach (var file in FilesOf(recipe.Model).Concat(FilesOf(stage)))
+        text.Append(recipe.Model is { } model ? Fingerprint.Of(model) : "").Append('\n').Append(Fingerprint.Of(stage)).Append('\n');
+        foreach (var file in new object?[] { recipe.Model, stage }.OfType<object>().SelectMany(FilesOf))
             text.Append(Stamp(file)).Append('\n');
         foreach (var input in stage.Inputs.Distinct().Order(StringComparer.Ordinal))
         {

@@ -8,6 +8,7 @@ internal static class MetricTable
     // Metrics that share a plot share its explanation.
     private const string RewardRange = "Mean, lowest and highest reward in a batch; training may shift them all together.";
     private const string ImplicitReward = "β times the change in log-probability against the reference, by answer.";
+    private const string AnswerLogProb = "Log-probability of a whole answer under the policy; when both fall, the policy moves to answers that are in no pair.";
     private const string Length = "Length of a completion; a steady climb of the mean can show that length is being rewarded.";
     private const string ClippedTokens = "Share of tokens whose probability ratio reached the clip range; much of it means large updates.";
     private const string ClipFractions = "Share of tokens at the clip range, for policy and value; much of it means large updates.";
@@ -19,6 +20,8 @@ internal static class MetricTable
         new("win_rate", "Win rate", "win rate", "",
             "Share of prompts on which a judge prefers this policy's answer to the reference; ties count half.", Up),
         new("reward", "Reward", "reward", "", "Mean reward of the completions: what training tries to raise.", Up),
+        new("return", "Return", "return", "", "Mean undiscounted sum of rewards of the episodes that ended: what training tries to raise.", Up),
+        new("episode_length", "Episode length", "len", "steps", "Mean length of the episodes that ended."),
         new("objective/scores", "Score", "score", "", "Mean score of the reward model or verifier, without the KL penalty.", Up),
         new("objective/rlhf_reward", "Score minus KL penalty", "rlhf_reward", "",
             "What PPO maximises: the score less β times the KL divergence.", Up),
@@ -31,6 +34,8 @@ internal static class MetricTable
         new("rewards/chosen", "Implicit rewards", "chosen", "", ImplicitReward, Neutral, "dpo rewards"),
         new("rewards/rejected", "Implicit rewards", "rejected", "", ImplicitReward, Neutral,
             "dpo rewards"),
+        new("logps/chosen", "Log-probability of the answers", "chosen", "nats", AnswerLogProb, Neutral, "dpo logps"),
+        new("logps/rejected", "Log-probability of the answers", "rejected", "nats", AnswerLogProb, Neutral, "dpo logps"),
         new("margin", "Reward margin", "margin", "", "Mean reward of the preferred answer minus that of the other.", Up),
         new("mean_reward", "Rewards given", "mean", "", RewardRange, Neutral, "reward range"),
         new("min_reward", "Rewards given", "lowest", "", RewardRange, Neutral, "reward range"),
@@ -50,6 +55,7 @@ internal static class MetricTable
             "Share of completions that hit the length limit before they ended.", Down),
         new("val/num_eos_tokens", "Finished completions", "eos", "", "How many completions of the batch ended by themselves.", Up),
         new("loss", "Loss", "loss", "", "What the optimizer minimises.", Down),
+        new("nll_loss", "Loss of the chosen answers", "nll", "nats", "Mean negative log-likelihood per token of the chosen answers.", Down),
         new("eval_loss", "Held-out loss", "eval loss", "", "Loss on data that is not trained on: rises when the model starts to memorise.", Down),
         new("mean_token_accuracy", "Token accuracy", "acc", "", "Share of tokens that the model ranks first.", Up),
         new("perplexity", "Perplexity", "ppl", "", "exp of the mean loss per token: how many tokens the model hesitates between.", Down),
@@ -87,6 +93,8 @@ internal static class MetricTable
         new("learning_rate", "Learning rate", "lr", "", "Step size of the optimizer, as scheduled."),
         new("lr", "Learning rate", "lr", "", "Step size of the optimizer, as scheduled."),
         new("num_tokens", "Tokens seen", "tokens", "tokens", "Tokens trained on so far."),
+        new("environment_steps", "Environment steps", "steps", "steps", "Steps taken in the environment so far."),
+        new("steps_per_second", "Throughput", "steps/s", "steps/s", "Environment steps per second, learning included.", Up),
         new("epoch", "Epoch", "epoch", "", "Passes over the data so far."),
         new("episode", "Episodes", "episodes", "", "Completions sampled so far."),
         new("tokens_per_second", "Throughput", "tok/s", "tokens/s", "Tokens sampled or trained on per second.", Up),

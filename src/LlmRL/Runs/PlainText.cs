@@ -56,10 +56,10 @@ internal static class PlainText
         if (File.Exists(directory.ReportPath)) yield return $"Report  {directory.ReportPath}  (open it in a browser)";
         var models = summary.Stages.Select(stage => stage.Name).Where(directory.FinalStages.Contains).ToList();
         if (models.Count > 0)
-        {
             yield return $"Models  {string.Join(", ", models.Select(directory.Final))}  (Hugging Face layout)";
+        models.RemoveAll(name => summary.Stage(name)!.Kind == "control");
+        if (models.Count > 0)
             yield return $"Try it  llmrl generate --model {directory.Final(models[^1])} --prompt \"...\"";
-        }
     }
 
     private static IEnumerable<string> Aligned(EvaluationTable table)

@@ -9,7 +9,7 @@ internal static class ReportCharts
     /// <summary>Metrics that only count up, or that say the same as another: they are folded away.</summary>
     private static readonly HashSet<string> Minor =
     [
-        "num_tokens", "epoch", "episode", "samples_per_second", "seconds", "val/num_eos_tokens", "advantages", "length/terminated", "time", "memory",
+        "num_tokens", "environment_steps", "epoch", "episode", "samples_per_second", "seconds", "val/num_eos_tokens", "advantages", "length/terminated", "time", "memory",
         "rewards/std", "kl_coef",
     ];
 
@@ -53,7 +53,7 @@ internal static class ReportCharts
             YLabel = info.Unit,
             Curves = [.. group.Select(pair => pair.Curve)],
             // What a schedule or a counter gives has no noise to smooth.
-            Smoothing = info.Name is "learning_rate" or "lr" or "num_tokens" or "epoch" or "episode" ? 0 : 0.02,
+            Smoothing = info.Name is "learning_rate" or "lr" or "num_tokens" or "environment_steps" or "epoch" or "episode" ? 0 : 0.02,
         };
     }
 

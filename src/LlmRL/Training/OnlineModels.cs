@@ -26,6 +26,9 @@ public sealed class OnlineModels : IDisposable
         if (stage.ValueModel is { } source)
         {
             Value = context.LoadModel(source, scalarHead: true);
+            // A fresh head of a reward model's width would predict ±1 at random, which drowns small rewards; V = 0 is the better first guess.
+            if (!context.Run.HasScalarHead(source))
+                ZeroHead(Value);
             valueOptimizer = new AdamW(Value.Parameters, stage.OptimizerOptions());
             Trained.Add(("value", Value, valueOptimizer));
         }
@@ -99,6 +102,12 @@ public sealed class OnlineModels : IDisposable
         Value?.Dispose();
         policyOptimizer.Dispose();
         valueOptimizer?.Dispose();
+    }
+
+    private static void ZeroHead(Transformer value)
+    {
+        using var guard = no_grad();
+        value.Parameters[ParameterLayout.ScoreName].zero_();
     }
 
     private void ForEachMicroBatch(Rollout rollout, Action<PolicyBatch> action)

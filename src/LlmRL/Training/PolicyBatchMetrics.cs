@@ -47,7 +47,10 @@ internal static class PolicyBatchMetrics
         batch.AddMetric("approx_kl", batch.Mask.Mean(KlLoss.K3(batch.OldLogProbs, batch.LogProbs.detach())));
     }
 
-    /// <summary>PPO's own: approximate KL to the sampling policy ½(log ρ)², clip fractions of policy and value, mean ratio.</summary>
+    /// <summary>
+    /// PPO's own: approximate KL to the sampling policy ½(log ρ)², clip fractions of policy and value, mean ratio. Means over the tokens that count; TRL's
+    /// <c>approxkl</c>, entropy and ratio run over the padding, too, and so depend on how long the other completions are.
+    /// </summary>
     public static void AddPpoMetrics(this PolicyBatch batch, double clip, double valueClip)
     {
         using var guard = no_grad();

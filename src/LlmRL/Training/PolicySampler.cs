@@ -27,7 +27,7 @@ public sealed class PolicySampler : IDisposable
     /// <summary>Samples <paramref name="samplesPerPrompt"/> completions of each example; scoring starts as soon as a completion is done.</summary>
     public Rollout Sample(IReadOnlyList<Example> examples, int samplesPerPrompt, SamplingOptions options, SampleKey key, RewardScorer? scorer)
     {
-        var prompts = examples.Select(example => context.EncodePrompt(example.Prompt)).ToArray();
+        var prompts = examples.Select(example => context.EncodePrompt(example)).ToArray();
         var trajectories = new Trajectory[examples.Count * samplesPerPrompt];
         options = options with { StopIds = StopIds() };
         using var pending = scorer?.Begin();

@@ -105,7 +105,7 @@ public sealed class TrajectorySampler : IDisposable
     /// <summary>A prompt that leaves no room for a completion is left out, as a row that is too long is in the offline loop.</summary>
     private bool Fits(Example example)
     {
-        if (context.EncodePrompt(example.Prompt).Length <= longestPrompt)
+        if (context.EncodePrompt(example).Length <= longestPrompt)
             return true;
         context.CountSkipped(example, longestPrompt);
         return false;

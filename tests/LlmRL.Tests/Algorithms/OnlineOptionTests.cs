@@ -1,6 +1,5 @@
 using LlmRL.Advantages;
 using LlmRL.Algorithms;
-using LlmRL.Data;
 using LlmRL.Rollouts;
 using LlmRL.Tests.Training;
 using LlmRL.Training;
@@ -12,8 +11,8 @@ namespace LlmRL.Tests.Algorithms;
 [Collection(TensorCollection.Name)]
 public class OnlineOptionTests
 {
-    private static readonly Grpo Grpo = new() { Name = "s", Steps = 11, Policy = "", Data = null!, Reward = null!, Beta = 0.1 };
-    private static readonly Reinforce Reinforce = new() { Name = "s", Steps = 11, Policy = "", Data = null!, Reward = null!, Beta = 0, Baseline = BaselineKind.None };
+    private static readonly Grpo Grpo = Tiny.Grpo with { Steps = 11, Beta = 0.1 };
+    private static readonly Reinforce Reinforce = Tiny.Reinforce with { Steps = 11, Beta = 0, Baseline = BaselineKind.None };
 
     [Fact]
     public void The_entropy_coefficient_runs_in_a_straight_line()
@@ -59,7 +58,7 @@ public class OnlineOptionTests
         using var scope = NewDisposeScope();
         var trajectories = new[] { Trajectory(0, [-1f, -1f], [-1.3f, -1.3f]) };
         trajectories[0].Advantages = [0, 0];
-        using var batch = new PolicyBatch(trajectories, CPU, BatchShare.Of(trajectories)) { Metrics = new BatchMetrics() };
+        using var batch = Tiny.Batch(trajectories);
         batch.LogProbs = batch.OldLogProbs.clone().requires_grad_();
         foreach (var stage in new OnlineStage[] { Grpo with { KlEstimator = estimator }, Grpo with { KlEstimator = estimator, LossType = GrpoLossType.Bnpo } })
             Assert.Equal(0.1 * expected, stage.Loss(batch).item<float>(), 6);
@@ -89,7 +88,7 @@ public class OnlineOptionTests
         using var scope = NewDisposeScope();
         var trajectories = new[] { Trajectory(1, [-1f, -1f], []) };
         trajectories[0].Advantages = [1, 1];
-        using var batch = new PolicyBatch(trajectories, CPU, BatchShare.Of(trajectories)) { Metrics = new BatchMetrics() };
+        using var batch = Tiny.Batch(trajectories);
         batch.LogProbs = (batch.OldLogProbs + tensor(new[] { MathF.Log(1.5f), MathF.Log(0.5f) }, [1, 2])).detach().requires_grad_();
         (Reinforce with { ImportanceSampling = how }).Loss(batch).backward();
         var gradient = batch.LogProbs.grad!.data<float>().ToArray();
@@ -108,7 +107,7 @@ public class OnlineOptionTests
         Assert.Equal([false, true, false, false, false, false], trajectories.Select(trajectory => trajectory.Counts));
 
         using var scope = NewDisposeScope();
-        using var batch = new PolicyBatch(trajectories, CPU, BatchShare.Of(trajectories)) { Metrics = new BatchMetrics() };
+        using var batch = Tiny.Batch(trajectories);
         batch.LogProbs = batch.OldLogProbs.clone().requires_grad_();
         // The mean negative log-likelihood of the one completion that is kept.
         Assert.Equal(1.5, stage.Loss(batch).item<float>(), 6);
@@ -117,13 +116,10 @@ public class OnlineOptionTests
     private static Tensor Losses(PolicyBatch batch, ImportanceSampling how) => LlmRL.Losses.PolicyGradient.ImportanceWeights(
         batch.LogProbs, batch.OldLogProbs, batch.Mask, how == ImportanceSampling.Trajectory, cap: 1.2);
 
-    private static Trajectory Trajectory(double score, float[] logProbs, float[] reference) => new()
+    private static Trajectory Trajectory(double score, float[] logProbs, float[] reference)
     {
-        Example = new Example { Prompt = "" },
-        Prompt = [0],
-        Completion = new Completion(0, 0, new int[logProbs.Length], logProbs, FinishReason.Stop),
-        Text = "",
-        ReferenceLogProbs = reference,
-        Score = score,
-    };
+        var trajectory = Tiny.Trajectory([0], new int[logProbs.Length], logProbs);
+        (trajectory.Score, trajectory.ReferenceLogProbs) = (score, reference);
+        return trajectory;
+    }
 }

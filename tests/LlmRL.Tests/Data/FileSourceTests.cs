@@ -134,6 +134,7 @@ public sealed class FileSourceTests : IDisposable
         {
             "math/svamp/SVAMP.json" => new ColumnMap { Prompt = "{Body} {Question}" },
             "prefs/dpo_en_demo.json" => new ColumnMap { Prompt = "conversations[-1].value" },
+            "prefs/llmbar/Natural.json" => new ColumnMap { Completion = "output_1" },
             "summ/scitldr/dev.jsonl" => new ColumnMap { Prompt = "source" },
             _ => new ColumnMap(),
         };

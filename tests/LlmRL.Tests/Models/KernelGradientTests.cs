@@ -1,5 +1,4 @@
 using LlmRL.Models;
-using LlmRL.Tests.Rollouts;
 using LlmRL.Tests.Training;
 using static TorchSharp.torch;
 
@@ -11,11 +10,11 @@ public class KernelGradientTests
 {
     private static readonly Dictionary<string, ModelConfig> Shapes = new()
     {
-        ["llama, grouped heads"] = TestModel.Shape("llama-grouped"),
-        ["llama, all biases, tied"] = TestModel.Shape("llama-grouped") with { QkvBias = true, OutputBias = true, MlpBias = true, TieWordEmbeddings = true, NumKeyValueHeads = 6 },
-        ["qwen2"] = TestModel.Shape("qwen2"),
-        ["gpt2"] = TestModel.Shape("gpt2"),
-        ["gpt2, exact gelu"] = TestModel.Shape("gpt2") with { Mlp = MlpKind.Gelu, TieWordEmbeddings = false },
+        ["llama, grouped heads"] = TestShapes.Of("llama-grouped"),
+        ["llama, all biases, tied"] = TestShapes.Of("llama-grouped") with { QkvBias = true, OutputBias = true, MlpBias = true, TieWordEmbeddings = true, NumKeyValueHeads = 6 },
+        ["qwen2"] = TestShapes.Of("qwen2"),
+        ["gpt2"] = TestShapes.Of("gpt2"),
+        ["gpt2, exact gelu"] = TestShapes.Of("gpt2") with { Mlp = MlpKind.Gelu, TieWordEmbeddings = false },
         ["tiny"] = Tiny.Llama,
     };
 

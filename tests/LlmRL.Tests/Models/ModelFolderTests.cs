@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using LlmRL.Models;
-using LlmRL.Tests.Rollouts;
 using LlmRL.Tests.Runs;
 using LlmRL.Tests.Training;
 
@@ -40,7 +39,7 @@ public class ModelFolderTests
     [InlineData("qwen2")]
     public void EveryArchitectureSurvivesSavingAndLoading(string shape)
     {
-        var config = TestModel.Shape(shape);
+        var config = TestShapes.Of(shape);
         foreach (var scalarHead in new[] { false, true })
         {
             using var folder = new TemporaryFolder();
@@ -59,7 +58,7 @@ public class ModelFolderTests
     public void Gpt2ProjectionsAreStoredTransposed()
     {
         using var folder = new TemporaryFolder();
-        using var model = Random(TestModel.Shape("gpt2"));
+        using var model = Random(TestShapes.Of("gpt2"));
         ModelFolder.Save(model, folder.Path, tokenizer: null);
         var tensors = Tensors(folder.Path);
         long width = model.Config.HiddenSize, inner = model.Config.IntermediateSize;
@@ -88,7 +87,7 @@ public class ModelFolderTests
     public void LlamaProjectionsAreStoredApart()
     {
         using var folder = new TemporaryFolder();
-        using var model = Random(TestModel.Shape("llama-grouped"));
+        using var model = Random(TestShapes.Of("llama-grouped"));
         ModelFolder.Save(model, folder.Path, tokenizer: null);
         var tensors = Tensors(folder.Path);
         string[] Names(string pattern, params string[] modules) => [.. modules.Select(module => $"model.layers.2.{pattern}.{module}_proj.weight")];
@@ -102,7 +101,7 @@ public class ModelFolderTests
     public void ShardsAreReadThroughTheirIndex()
     {
         using var folder = new TemporaryFolder();
-        using var model = Random(TestModel.Shape("qwen2"));
+        using var model = Random(TestShapes.Of("qwen2"));
         ModelFolder.Save(model, folder.Path, tokenizer: null);
         Split(folder.Path);
         using (var loaded = ModelFolder.Load(folder.Path))
@@ -115,7 +114,7 @@ public class ModelFolderTests
     public void LargeWeightsAreWrittenAsShardsThatLoadAgain()
     {
         using var folder = new TemporaryFolder();
-        using var model = Random(TestModel.Shape("gpt2"));
+        using var model = Random(TestShapes.Of("gpt2"));
         ModelFolder.Save(model, folder.Path, tokenizer: null);
         var limit = new FileInfo(Path.Combine(folder.Path, "model.safetensors")).Length / 3;
 
@@ -131,7 +130,7 @@ public class ModelFolderTests
     public void ABodyWithoutScalarHeadGetsAFreshOne()
     {
         using var folder = new TemporaryFolder();
-        using var model = Random(TestModel.Shape("llama-grouped"));
+        using var model = Random(TestShapes.Of("llama-grouped"));
         ModelFolder.Save(model, folder.Path, tokenizer: null);
         using var reward = ModelFolder.Load(folder.Path, scalarHead: true, seed: 4);
         using var again = ModelFolder.Load(folder.Path, scalarHead: true, seed: 4);
@@ -146,7 +145,7 @@ public class ModelFolderTests
     public void ARewardModelIsNoPolicy()
     {
         using var folder = new TemporaryFolder();
-        using var model = Random(TestModel.Shape("llama-grouped"), scalarHead: true);
+        using var model = Random(TestShapes.Of("llama-grouped"), scalarHead: true);
         ModelFolder.Save(model, folder.Path, tokenizer: null);
         Assert.Contains("scalar head", Assert.Throws<BadInputException>(() => ModelFolder.Load(folder.Path)).Message, StringComparison.Ordinal);
     }
@@ -159,7 +158,7 @@ public class ModelFolderTests
     {
         using var folder = new TemporaryFolder();
         var path = Path.Combine(folder.Path, "config.json");
-        var json = JsonNode.Parse(ModelConfigFile.Write(TestModel.Shape("llama-grouped")))!.AsObject();
+        var json = JsonNode.Parse(ModelConfigFile.Write(TestShapes.Of("llama-grouped")))!.AsObject();
         json.Remove("rope_parameters");
         json["rope_scaling"] = JsonNode.Parse(scaling);
         File.WriteAllText(path, json.ToJsonString());

@@ -144,7 +144,7 @@ public class ReferenceModelTests
     {
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        var config = TestModel.Shape(shape);
+        var config = TestShapes.Of(shape);
         using var plain = TestModel.Random(config with { Mlp = activation ?? config.Mlp });
         using var model = new Transformer(plain.Config, trainable: false);
         foreach (var spec in model.Parameters.Specs)

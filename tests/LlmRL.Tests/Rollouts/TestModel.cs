@@ -78,60 +78,6 @@ internal sealed unsafe class TestModel : IDisposable
         });
     }
 
-    public static ModelConfig Shape(string name) => name switch
-    {
-        "llama-grouped" => new ModelConfig
-        {
-            ModelType = "llama",
-            VocabSize = 101,
-            HiddenSize = 48,
-            NumLayers = 3,
-            NumHeads = 6,
-            NumKeyValueHeads = 2,
-            HeadDim = 8,
-            IntermediateSize = 76,
-            MaxPositions = 128,
-            NormEpsilon = 1e-6,
-            RopeTheta = 500,
-        },
-        "gpt2" => new ModelConfig
-        {
-            ModelType = "gpt2",
-            VocabSize = 77,
-            HiddenSize = 64,
-            NumLayers = 2,
-            NumHeads = 4,
-            NumKeyValueHeads = 4,
-            HeadDim = 16,
-            IntermediateSize = 256,
-            MaxPositions = 96,
-            Norm = NormKind.LayerNorm,
-            Positions = PositionKind.Learned,
-            Mlp = MlpKind.GeluTanh,
-            TieWordEmbeddings = true,
-            QkvBias = true,
-            OutputBias = true,
-            MlpBias = true,
-        },
-        "exact-gelu" => Shape("gpt2") with { ModelType = "neox", Mlp = MlpKind.Gelu, Positions = PositionKind.Rotary, TieWordEmbeddings = false },
-        "qwen2" => new ModelConfig
-        {
-            ModelType = "qwen2",
-            VocabSize = 160,
-            HiddenSize = 70,
-            NumLayers = 2,
-            NumHeads = 2,
-            NumKeyValueHeads = 1,
-            HeadDim = 72,
-            IntermediateSize = 90,
-            MaxPositions = 200,
-            RopeTheta = 1e6,
-            TieWordEmbeddings = true,
-            QkvBias = true,
-        },
-        _ => throw new ArgumentException(name),
-    };
-
     public void Dispose()
     {
         foreach (var buffer in _arrays.Values)

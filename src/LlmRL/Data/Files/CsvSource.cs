@@ -32,6 +32,9 @@ public sealed class CsvSource : IExampleSource, IDisposable
     public int Count => rows.Count - 1;
 
     /// <inheritdoc/>
+    public DataFormat Format => mapper.Format;
+
+    /// <inheritdoc/>
     public Example this[int index] => cache.Get(index, i => mapper.Map(Row(i + 1), rows.Line(i + 1)));
 
     /// <inheritdoc/>

@@ -74,6 +74,8 @@ internal sealed class FirstRows(IExampleSource source, int count) : IExampleSour
 {
     public int Count => count;
 
+    public DataFormat? Format => source.Format;
+
     public Example this[int index]
     {
         get
@@ -93,6 +95,12 @@ internal sealed class JoinedSources : IExampleSource
     public JoinedSources(IReadOnlyList<IExampleSource> sources)
     {
         this.sources = sources;
+        foreach (var source in sources)
+        {
+            if (source.Format?.ToString() != sources[0].Format?.ToString())
+                throw new BadInputException($"{source[0].Source}: the files differ: this one holds {source.Format}, that of {sources[0][0].Source} {sources[0].Format}. Name files with the same columns.");
+        }
+
         starts = new int[sources.Count];
         for (var i = 0; i < starts.Length; i++)
         {
@@ -102,6 +110,8 @@ internal sealed class JoinedSources : IExampleSource
     }
 
     public int Count { get; }
+
+    public DataFormat? Format => sources[0].Format;
 
     public Example this[int index]
     {

@@ -33,6 +33,9 @@ public sealed class JsonLinesSource : IExampleSource, IDisposable
     public int Count => rows.Count;
 
     /// <inheritdoc/>
+    public DataFormat Format => mapper.Format;
+
+    /// <inheritdoc/>
     public Example this[int index] => cache.Get(index, i =>
     {
         using var document = Parse(i);

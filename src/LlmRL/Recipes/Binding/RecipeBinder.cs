@@ -19,11 +19,10 @@ public static class RecipeBinder
     /// <param name="overrides">What takes the place of settings of the file; a setting that one of them made is where that one was written.</param>
     public static string Locate<T>(string path, string key, IReadOnlyCollection<RecipeOverride> overrides) where T : class
     {
-        if (RecipeParser.Parse(RecipeParser.ReadFile(path), path, hasLines: true, new RecipeFaults()) is not { } root)
-            return path;
-        foreach (var setting in overrides)
-            root = RecipeOverrides.Apply(root, ValueShape.Of(typeof(T)), setting, new RecipeFaults());
-        return RecipeNodes.Locate(root, key).ToString();
+        var ignored = new RecipeFaults();
+        return RecipeParser.Parse(RecipeParser.ReadFile(path), path, hasLines: true, ignored) is { } root
+            ? RecipeNodes.Locate(Apply(root, ValueShape.Of(typeof(T)), overrides, ignored), key).ToString()
+            : path;
     }
 
     /// <summary>As <see cref="Locate{T}"/>, without overrides.</summary>
@@ -51,16 +50,24 @@ public static class RecipeBinder
         var shape = ValueShape.Of(typeof(T));
         if (root is RecipeScalar { Text: null })
             root = new RecipeMapping(root.Mark);
-        if (root is RecipeMapping mapping)
-        {
-            foreach (var setting in overrides(faults))
-                root = RecipeOverrides.Apply(root, shape, setting, faults);
-        }
-
+        if (root is RecipeMapping)
+            root = Apply(root, shape, overrides(faults), faults);
         object? value = null;
         if (root is not null)
             value = new BinderPass(faults).Bind(root, shape, "");
         faults.ThrowIfAny();
         return (T)value!;
+    }
+
+    /// <summary>Overrides of variables first, then the variables, then the other overrides: these may reach into what a variable holds.</summary>
+    private static RecipeNode Apply(RecipeNode root, ValueShape shape, IEnumerable<RecipeOverride> overrides, RecipeFaults faults)
+    {
+        var (variables, settings) = (new List<RecipeOverride>(), new List<RecipeOverride>());
+        foreach (var setting in overrides)
+            (RecipeVariables.Names(setting) ? variables : settings).Add(setting);
+        root = RecipeVariables.Fill(root, variables, faults);
+        foreach (var setting in settings)
+            root = RecipeOverrides.Apply(root, shape, setting, faults);
+        return root;
     }
 }
