@@ -5,16 +5,7 @@ namespace LlmRL.Tests;
 /// <summary>What the README names must be there.</summary>
 public class ReadmeTests
 {
-    private static string Root
-    {
-        get
-        {
-            var folder = new DirectoryInfo(AppContext.BaseDirectory);
-            while (!File.Exists(Path.Combine(folder!.FullName, "LlmRL.sln")))
-                folder = folder.Parent;
-            return folder.FullName;
-        }
-    }
+    private static string Root => Shared.Repository;
 
     [Fact]
     public void Every_file_of_the_equation_index_exists()

@@ -126,7 +126,7 @@ internal static class EvalCommand
     /// <summary>The default length, or what the model has positions for after the longest prompt.</summary>
     private static int Room(string model, DataSource source)
     {
-        var positions = ModelFolder.ReadConfig(model).MaxPositions;
+        var positions = ModelFolder.ReadConfig(model).GenerationLength;
         var tokenizer = TokenizerLoader.Load(model);
         var rows = source.Open(tokenizer);
         var longest = Enumerable.Range(0, rows.Count).Max(i => Prompting.Encode(tokenizer, rows[i].Prompt, rows[i].HasSpecialTokens).Length);

@@ -72,7 +72,7 @@ public sealed class Mlp : IDisposable
     public void Load(string folder)
     {
         using var guard = no_grad();
-        using var reader = new SafetensorsReader(Path.Combine(folder, ModelFolder.WeightsName));
+        using var reader = new SafetensorsReader(Path.Combine(folder, WeightFiles.SafetensorsName));
         foreach (var spec in Parameters.Specs)
         {
             if (!reader.Entries.TryGetValue(spec.Name, out var entry) || !entry.Shape.SequenceEqual(spec.Shape))

@@ -101,7 +101,7 @@ internal sealed class Preflight
         Blame($"{key}.data", () =>
         {
             var data = context.Open(stage.Data);
-            var positions = Math.Min(Positions(stage.Policy), Positions(stage.ReferenceModel ?? stage.Policy));
+            var positions = Math.Min(ConfigOf(stage.Policy).ContextLength, ConfigOf(stage.ReferenceModel ?? stage.Policy).ContextLength);
             var limit = Math.Min(stage.MaxLength ?? int.MaxValue, positions);
             var shortest = First(data, SampledRows).Min(example => stage.Encode(example, context).Sequences.Max(sequence => sequence.Length));
             if (shortest > limit)
@@ -173,7 +173,7 @@ internal sealed class Preflight
     }
 
     private int Positions(string reference) =>
-        positionsOf.TryGetValue(reference, out var positions) ? positions : positionsOf[reference] = ConfigOf(reference).MaxPositions;
+        positionsOf.TryGetValue(reference, out var positions) ? positions : positionsOf[reference] = ConfigOf(reference).GenerationLength;
 
     private static void Require(Example example, Func<Example, string?> column, string why, string name)
     {

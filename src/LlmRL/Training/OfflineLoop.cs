@@ -25,7 +25,7 @@ public static class OfflineLoop
         {
             checkpoints.StopWhereAsked(step, tokens);
             var clock = Stopwatch.StartNew();
-            var batch = Take(stage, context, data, order, step, models.MaxPositions);
+            var batch = Take(stage, context, data, order, step, models.ContextLength);
             models.AddReferenceLogProbs(batch);
             metrics = Accumulate(stage, models.Trained, batch, train: true);
             var learningRate = stage.LearningRateAt(step);

@@ -27,7 +27,7 @@ public sealed class OfflineModels : IDisposable
     public AdamW Optimizer { get; }
 
     /// <summary>Most tokens of a sequence that every model can read.</summary>
-    public int MaxPositions => Math.Min(Trained.Config.MaxPositions, reference?.Config.MaxPositions ?? int.MaxValue);
+    public int ContextLength => Math.Min(Trained.Config.ContextLength, reference?.Config.ContextLength ?? int.MaxValue);
 
     /// <summary>Fills in <see cref="EncodedExample.ReferenceLogProbs"/> where there is a reference.</summary>
     public void AddReferenceLogProbs(IReadOnlyList<EncodedExample> batch)

@@ -23,7 +23,7 @@ public sealed class TrajectorySampler : IDisposable
     public TrajectorySampler(OnlineStage stage, StageContext context, Transformer policy)
     {
         (this.stage, this.context) = (stage, context);
-        longestPrompt = policy.Config.MaxPositions - stage.MaxCompletionLength;
+        longestPrompt = policy.Config.GenerationLength - stage.MaxCompletionLength;
         data = context.Open(stage.Data);
         order = new EpochSampler(data.Count, context.Key("prompts"));
         sampler = new PolicySampler(policy, context);

@@ -26,7 +26,8 @@ public class TrlGrpoTests
         {
             using var scope = NewDisposeScope();
             var current = Fixture.Rows(inputs.GetProperty("per_token_logps"));
-            var trajectories = Trl.Trajectories(Fixture.Rows(inputs.GetProperty(Fixture.Text(setting, "mask"))), Old(inputs, setting), Fixture.Rows(inputs.GetProperty("ref_per_token_logps")));
+            var mask = Fixture.Rows(inputs.GetProperty(Fixture.Text(setting, "mask")));
+            var trajectories = Trl.Trajectories(mask, Old(inputs, setting), Fixture.Rows(inputs.GetProperty("ref_per_token_logps")));
             Trl.SetAdvantages(trajectories, Fixture.Numbers(inputs.GetProperty("advantages")));
             using var batch = new PolicyBatch(trajectories, CPU, ShareOf(setting, trajectories)) { Metrics = new BatchMetrics() };
             using var logProbs = Fixture.Matrix(current).requires_grad_();
@@ -146,7 +147,9 @@ public class TrlGrpoTests
     {
         Beta = setting.GetProperty("beta").GetDouble(),
         LossType = Fixture.Choice<GrpoLossType>(setting, "loss_type"),
-        ImportanceSamplingLevel = setting.TryGetProperty("importance_sampling_level", out _) ? Fixture.Choice<ImportanceSamplingLevel>(setting, "importance_sampling_level") : ImportanceSamplingLevel.Token,
+        ImportanceSamplingLevel = setting.TryGetProperty("importance_sampling_level", out _)
+            ? Fixture.Choice<ImportanceSamplingLevel>(setting, "importance_sampling_level")
+            : ImportanceSamplingLevel.Token,
         Epsilon = setting.TryGetProperty("epsilon", out var low) ? low.GetDouble() : 0.2,
         EpsilonHigh = setting.TryGetProperty("epsilon_high", out var high) ? high.GetDouble() : 0.28,
         MaxCompletionLength = setting.TryGetProperty("max_completion_length", out var length) ? length.GetInt32() : 10,

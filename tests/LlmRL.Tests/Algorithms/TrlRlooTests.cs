@@ -17,11 +17,11 @@ public class TrlRlooTests
     {
         var file = Fixture.Read("rloo.json");
         var inputs = file.GetProperty("inputs");
-        var current = Fixture.Rows(inputs.GetProperty("new_per_token_logps"));
+        double[][] Input(string name) => Fixture.Rows(inputs.GetProperty(name));
         foreach (var setting in file.GetProperty("cases").EnumerateArray())
         {
             using var scope = NewDisposeScope();
-            var trajectories = Trl.Trajectories(Fixture.Rows(inputs.GetProperty("mask")), Fixture.Rows(inputs.GetProperty("old_per_token_logps")), Fixture.Rows(inputs.GetProperty("ref_per_token_logps")));
+            var trajectories = Trl.Trajectories(Input("mask"), Input("old_per_token_logps"), Input("ref_per_token_logps"));
             var scores = Trl.Scores(inputs, setting);
             for (var i = 0; i < trajectories.Length; i++)
                 trajectories[i].Score = scores[i];
@@ -37,7 +37,7 @@ public class TrlRlooTests
 
             using var batch = Tiny.Batch(trajectories);
             Fixture.AssertClose(Fixture.Numbers(setting.GetProperty("old_logps")), Array.ConvertAll(batch.Mask.SumPerSequence(batch.OldLogProbs).data<float>().ToArray(), x => (double)x));
-            using var logProbs = Fixture.Matrix(current).requires_grad_();
+            using var logProbs = Fixture.Matrix(Input("new_per_token_logps")).requires_grad_();
             batch.LogProbs = logProbs;
             var loss = stage.Loss(batch);
             loss.backward();

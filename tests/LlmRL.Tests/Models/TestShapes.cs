@@ -56,6 +56,46 @@ internal static class TestShapes
             TieWordEmbeddings = true,
             QkvBias = true,
         },
+        "qwen2-window" => Of("qwen2") with { Window = new AttentionWindow(19, [false, true]) },
+        "mistral" => Of("llama-grouped") with { ModelType = "mistral", Window = new AttentionWindow(7) },
+        "qwen3" => Of("llama-grouped") with { ModelType = "qwen3", HeadDim = 24, QkNorm = true, TieWordEmbeddings = true },
+        "qwen3-window" => Of("qwen3") with { Window = new AttentionWindow(16, [true, false, true]), QkvBias = true, OutputBias = true, TieWordEmbeddings = false },
+        "gpt_neox" => new ModelConfig
+        {
+            ModelType = "gpt_neox",
+            VocabSize = 83,
+            HiddenSize = 60,
+            NumLayers = 3,
+            NumHeads = 3,
+            NumKeyValueHeads = 3,
+            HeadDim = 20,
+            IntermediateSize = 100,
+            MaxPositions = 256,
+            Norm = NormKind.LayerNorm,
+            PartialRotaryFactor = 0.4,
+            RopeTheta = 300,
+            ParallelResidual = true,
+            Mlp = MlpKind.Gelu,
+            QkvBias = true,
+            OutputBias = true,
+            MlpBias = true,
+        },
+        "gpt_neox-serial" => Of("gpt_neox") with { ParallelResidual = false, PartialRotaryFactor = 1, QkvBias = false, OutputBias = false },
+        "head-bias" => Of("gpt2") with { HeadBias = true, TieWordEmbeddings = false },
+        "no-final-norm" => Of("head-bias") with { FinalNorm = false },
+        "linear" => Of("llama-grouped") with { RopeScaling = new RopeScaling { Kind = RopeScalingKind.Linear, Factor = 3 } },
+        // Wave lengths from 6 to 670 positions: short, blended and long ones against a context of 64.
+        "llama3" => Of("llama-grouped") with
+        {
+            HeadDim = 16,
+            RopeScaling = new RopeScaling { Kind = RopeScalingKind.Llama3, Factor = 8, OriginalMaxPositions = 64, LowFrequencyFactor = 1, HighFrequencyFactor = 4 },
+        },
+        "yarn" => Of("llama-grouped") with
+        {
+            HeadDim = 24,
+            RopeScaling = new RopeScaling { Kind = RopeScalingKind.Yarn, Factor = 4, OriginalMaxPositions = 32, BetaFast = 8, BetaSlow = 0.5 },
+        },
+        "dynamic" => Of("llama-grouped") with { MaxPositions = 128, RopeScaling = new RopeScaling { Kind = RopeScalingKind.Dynamic, Factor = 2 } },
         _ => throw new ArgumentException(name),
     };
 }

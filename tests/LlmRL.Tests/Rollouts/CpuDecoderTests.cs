@@ -12,6 +12,18 @@ public sealed unsafe class CpuDecoderTests
     [InlineData("gpt2")]
     [InlineData("exact-gelu")]
     [InlineData("qwen2")]
+    [InlineData("qwen2-window")]
+    [InlineData("mistral")]
+    [InlineData("qwen3")]
+    [InlineData("qwen3-window")]
+    [InlineData("gpt_neox")]
+    [InlineData("gpt_neox-serial")]
+    [InlineData("head-bias")]
+    [InlineData("no-final-norm")]
+    [InlineData("linear")]
+    [InlineData("llama3")]
+    [InlineData("yarn")]
+    [InlineData("dynamic")]
     public void PrefillAndStepsGiveTheReferenceLogits(string shape)
     {
         using var model = TestModel.Random(TestShapes.Of(shape));

@@ -34,6 +34,8 @@ internal sealed unsafe class TestModel : IDisposable
                 AttentionNormBias = Get($"{i}.norm1.bias", width, layerNorm),
                 Qkv = Get($"{i}.qkv", qkv * width),
                 QkvBias = Get($"{i}.qkv.bias", qkv, config.QkvBias),
+                QueryNorm = Get($"{i}.query_norm", head, config.QkNorm),
+                KeyNorm = Get($"{i}.key_norm", head, config.QkNorm),
                 Output = Get($"{i}.out", width * heads),
                 OutputBias = Get($"{i}.out.bias", width, config.OutputBias),
                 MlpNorm = Get($"{i}.norm2", width),
@@ -50,9 +52,10 @@ internal sealed unsafe class TestModel : IDisposable
             TokenEmbedding = embedding,
             PositionEmbedding = Get("positions", config.MaxPositions * width, config.Positions == PositionKind.Learned),
             Layers = layers,
-            FinalNorm = Get("norm", width),
-            FinalNormBias = Get("norm.bias", width, layerNorm),
+            FinalNorm = Get("norm", width, config.FinalNorm),
+            FinalNormBias = Get("norm.bias", width, layerNorm && config.FinalNorm),
             Head = config.TieWordEmbeddings ? embedding : Get("head", config.VocabSize * width),
+            HeadBias = Get("head.bias", config.VocabSize, config.HeadBias),
         };
     }
 

@@ -7,7 +7,7 @@ namespace LlmRL.Tests.Theory;
 /// <param name="Variance">E|ĝ|² − |E ĝ|², the trace of the covariance.</param>
 internal sealed record Estimator(double[] Mean, double Variance)
 {
-    /// <summary>The tolerance for expectations in float64.</summary>
+    /// <summary>Of an expectation, which is a sum of up to a few thousand terms in float64.</summary>
     public const double Tolerance = 1e-10;
 
     /// <summary>Takes the loss of all N-tuples of episodes, each with the probability of being the batch, and differentiates each by autograd.</summary>

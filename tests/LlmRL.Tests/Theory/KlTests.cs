@@ -111,7 +111,10 @@ public class KlTests
                 var chiSquare = sampling.Zip(other, (p, q) => p * p / q).Sum() - 1;
                 Assert.Equal(chiSquare - Kl(sampling, other), Expected(sampling, KlLoss.K3, other, sampling), 1e-10 * (1 + chiSquare));
                 // The scalars of the reward are the same estimators.
-                foreach (var (estimator, loss) in new[] { (KlEstimator.K1, (Func<torch.Tensor, torch.Tensor, torch.Tensor>)KlLoss.K1), (KlEstimator.K2, KlLoss.K2), (KlEstimator.K3, KlLoss.K3) })
+                foreach (var (estimator, loss) in new (KlEstimator, Func<torch.Tensor, torch.Tensor, torch.Tensor>)[]
+                {
+                    (KlEstimator.K1, KlLoss.K1), (KlEstimator.K2, KlLoss.K2), (KlEstimator.K3, KlLoss.K3), (KlEstimator.Abs, KlLoss.Abs),
+                })
                 {
                     Assert.Equal(Expected(sampling, loss, sampling, other),
                         sampling.Zip(other, (p, q) => p * KlReward.Estimate(estimator, Math.Log(p), Math.Log(q))).Sum(), 1e-12);
@@ -134,8 +137,9 @@ public class KlTests
             var value = process.Expect(episode =>
             {
                 var batch = new Batch(process, [episode], torch.tensor(process.Policy));
-                var (policy, older, anchor) = (batch.Mask.SumPerSequence(batch.LogProbs), batch.Mask.SumPerSequence(batch.LogProbsOf(process.Other)), batch.Mask.SumPerSequence(batch.LogProbsOf(reference)));
-                return ((policy - older).exp() * estimator(policy, anchor)).item<double>();
+                var policy = batch.Mask.SumPerSequence(batch.LogProbs);
+                torch.Tensor Of(double[] logits) => batch.Mask.SumPerSequence(batch.LogProbsOf(logits));
+                return ((policy - Of(process.Other)).exp() * estimator(policy, Of(reference))).item<double>();
             }, process.Other);
             Assert.Equal(kl, value, Tolerance);
         }
