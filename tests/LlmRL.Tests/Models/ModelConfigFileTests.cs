@@ -163,7 +163,7 @@ public sealed class ModelConfigFileTests : IDisposable
     {
         foreach (var (scalarHead, name) in new[] { (false, language), (true, score) })
         {
-            var json = JsonNode.Parse(ModelConfigFile.Write(TestModel.Shape(shape), scalarHead))!;
+            var json = JsonNode.Parse(ModelConfigFile.Write(TestShapes.Of(shape), scalarHead))!;
             Assert.Equal(name, (string?)json["architectures"]![0]);
             Assert.Equal(scalarHead ? 1 : null, (int?)json["num_labels"]);
         }
