@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using LlmRL.Models;
-using LlmRL.Tests.Rollouts;
 using LlmRL.Tests.Runs;
 
 namespace LlmRL.Tests.Models;
