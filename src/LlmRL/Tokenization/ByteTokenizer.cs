@@ -26,6 +26,15 @@ public sealed class ByteTokenizer : Tokenizer
     private const int Bos = 256, Eos = 257, Pad = 258;
     private static readonly SearchValues<string> SpecialTexts = SearchValues.Create([BosText, EosText, PadText], StringComparison.Ordinal);
 
+    private readonly TokenizerFiles? _files;
+
+    /// <summary>Creates the tokenizer.</summary>
+    public ByteTokenizer()
+    {
+    }
+
+    internal ByteTokenizer(TokenizerFiles files) => _files = files;
+
     /// <inheritdoc/>
     public override int VocabularySize => 259;
 
@@ -84,8 +93,9 @@ public sealed class ByteTokenizer : Tokenizer
     /// <inheritdoc/>
     public override void Save(string folder)
     {
-        var files = new TokenizerFiles();
-        files.Add(TokenizerLoader.JsonName, Json());
+        var files = _files ?? new TokenizerFiles();
+        if (_files is null)
+            files.Add(TokenizerLoader.JsonName, Json());
         files.AddConfigIfMissing(this, "PreTrainedTokenizerFast");
         files.Save(folder);
     }
