@@ -4,6 +4,7 @@ using LlmRL.Cli.Commands;
 Signals.HeedInterrupts();
 var root = new RootCommand("LlmRL fine-tunes language models with reinforcement learning from human preferences and from verifiable rewards.");
 root.Subcommands.Add(RunCommand.Create());
+root.Subcommands.Add(SweepCommand.Create());
 root.Subcommands.Add(GenerateCommand.Create());
 root.Subcommands.Add(EvalCommand.Create());
 root.Subcommands.Add(VerifyCommand.Create());

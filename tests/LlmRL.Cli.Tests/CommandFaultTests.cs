@@ -31,7 +31,6 @@ public sealed class CommandFaultTests : IDisposable
     [InlineData("nogold.jsonl:2: ", "verify", "--file", "nogold.jsonl")]
     [InlineData("nowhere", "tokenize", "--tokenizer", "nowhere")]
     [InlineData("arithmetic/tset", "data", "inspect", "arithmetic/tset")]
-    [InlineData("arithmetic/reward", "data", "inspect", "arithmetic/reward")]
     [InlineData("none.jsonl", "data", "inspect", "none.jsonl")]
     [InlineData("arithmatic", "data", "inspect", "arithmatic")]
     [InlineData("broken.txt", "data", "inspect", "broken.txt")]

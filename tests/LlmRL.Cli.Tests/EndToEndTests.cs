@@ -1,6 +1,7 @@
 using System.Text.Json;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
+using LlmRL.Sweeps;
 
 namespace LlmRL.Cli.Tests;
 
@@ -27,9 +28,10 @@ public sealed class EndToEndTests(EndToEndTests.Arithmetic arithmetic, EndToEndT
     [Fact]
     public void A_preference_run_trains_reward_model_and_policies()
     {
-        Assert.Equal(["sft", "rm", "ppo", "reinforce", "eval"], tldr.Stages().Keys);
+        Assert.Equal(["sft", "rm", "dpo", "ppo", "reinforce", "eval"], tldr.Stages().Keys);
         tldr.HasMetrics("rm", "loss", "accuracy", "eval/accuracy", "margin");
-        tldr.HasMetrics("eval", "win_rate/ppo", "win_rate_se/ppo", "gold/ppo", "kl/ppo", "reward/ppo", "accuracy/rm", "accuracy_limit/rm", "win_rate/sft");
+        tldr.HasMetrics("dpo", "loss/first", "loss", "rewards/accuracies", "rewards/margins", "logps/chosen", "nll_loss", "eval/rewards/accuracies");
+        tldr.HasMetrics("eval", "win_rate/dpo", "win_rate/ppo", "win_rate_se/ppo", "gold/ppo", "kl/ppo", "reward/ppo", "accuracy/rm", "accuracy_limit/rm", "win_rate/sft");
         Assert.InRange(tldr.Metric("eval", "win_rate/ppo"), 0, 1);
         Assert.InRange(tldr.Metric("eval", "accuracy/rm"), 0, 1);
     }
@@ -152,9 +154,11 @@ public sealed class EndToEndTests(EndToEndTests.Arithmetic arithmetic, EndToEndT
           - sft: { name: sft, data: { generator: tldr, count: 100 }, steps: 6, batch_size: 4 }
           - reward_model: { name: rm, policy: sft, data: { generator: tldr, split: reward, count: 100 }, steps: 6, batch_size: 4, center_rewards_coefficient: 0.01,
               center_on: { generator: tldr, count: 10 }, eval_data: { generator: tldr, split: test, count: 10 } }
+          - dpo: { name: dpo, policy: sft, reference: base, data: { generator: tldr, split: reward, count: 100 }, steps: 6, batch_size: 4, loss_type: robust, label_smoothing: 0.1,
+              rpo_alpha: 0.5, eval_data: { generator: tldr, split: test, count: 10 } }
           - ppo: { name: ppo, policy: sft, value: rm, data: { generator: tldr, split: rl, count: 50 }, reward: { reward_model: { model: rm } }, steps: 3, prompts_per_step: 8, max_completion_length: 16 }
           - reinforce: { name: reinforce, policy: sft, baseline: value, value: rm, data: { generator: tldr, split: rl, count: 50 }, reward: gold, steps: 2, prompts_per_step: 4, max_completion_length: 16 }
-          - evaluate: { name: eval, policies: [sft, ppo], data: { generator: tldr, split: test, count: 12 }, judge: gold, reward: { reward_model: { model: rm } }, max_completion_length: 16,
+          - evaluate: { name: eval, policies: [sft, dpo, ppo], data: { generator: tldr, split: test, count: 12 }, judge: gold, reward: { reward_model: { model: rm } }, max_completion_length: 16,
               reward_models: [rm], pairs: { generator: tldr, split: test, count: 20 } }
         """);
 }
@@ -162,7 +166,11 @@ public sealed class EndToEndTests(EndToEndTests.Arithmetic arithmetic, EndToEndT
 /// <summary>The shipped recipes can be read, and every file that they name is there.</summary>
 public sealed class ShippedRecipeTests(TrainedModel trained) : IClassFixture<TrainedModel>
 {
-    public static TheoryData<string> Recipes => [.. Directory.GetFiles(Path.Combine(Llmrl.Root, "recipes"), "*.yaml", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Recipes => [.. Files.Where(path => !IsSweep(path))];
+
+    public static TheoryData<string> Sweeps => [.. Files.Where(IsSweep)];
+
+    private static IEnumerable<string> Files => Directory.GetFiles(Path.Combine(Llmrl.Root, "recipes"), "*.yaml", SearchOption.AllDirectories).Order(StringComparer.Ordinal);
 
     [Theory]
     [MemberData(nameof(Recipes))]
@@ -174,4 +182,15 @@ public sealed class ShippedRecipeTests(TrainedModel trained) : IClassFixture<Tra
         Assert.Equal(Path.GetFileNameWithoutExtension(path), recipe.Name);
         Assert.NotEmpty(recipe.Stages);
     }
+
+    [Theory]
+    [MemberData(nameof(Sweeps))]
+    public void Every_run_of_a_shipped_sweep_binds(string path)
+    {
+        var plan = SweepPlan.Make(RecipeBinder.Load<SweepRecipe>(path), "runs");
+        Assert.Equal(Path.GetFileNameWithoutExtension(path), plan.Sweep.Name);
+        Assert.True(plan.Runs.Count > 1, "nothing is compared");
+    }
+
+    private static bool IsSweep(string path) => RecipeBinder.HasKey(path, "sweep");
 }

@@ -67,6 +67,7 @@ public sealed class ModelAndDataFaultTests(TrainedModel trained) : IClassFixture
 
     [Theory]
     [InlineData("data.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n", "reward_model", "data.jsonl:1", "chosen")]
+    [InlineData("data.jsonl", "{\"prompt\":\"a\",\"chosen\":\"b\"}\n", "dpo", "data.jsonl", "beside 'chosen' there is no rejected")]
     [InlineData("data.jsonl", "{\"prompt\":\"a\",\"chosen\":\"b\",\"rejected\":\"c\"}\n", "sft", "data.jsonl:1", "completion")]
     [InlineData("data.jsonl", "{\"prompt\":\"a\"}\n{\"prompt\":\n", "sft", "data.jsonl:1", "completion")]
     [InlineData("data.jsonl", "{\"prompt\":\"a\",\"completion\":\n", "sft", "data.jsonl:", "JSON")]
@@ -110,6 +111,22 @@ public sealed class ModelAndDataFaultTests(TrainedModel trained) : IClassFixture
         Assert.Contains("more than 160 tokens", output);
         Assert.Contains("warning: grpo: rows.jsonl:", output);
         Assert.Contains("more than 152 tokens", output);
+    }
+
+    [Fact]
+    public void The_reference_of_dpo_is_a_language_model_that_the_pairs_fit()
+    {
+        place.Write("pairs.jsonl", $"{{\"prompt\":\"{new string('x', 100)}\",\"chosen\":\"a\",\"rejected\":\"b\"}}\n");
+        string Dpo(string settings) => Head + $"  - dpo: {{ name: last, data: {{ path: pairs.jsonl }}, steps: 1, batch_size: 1, {settings} }}\n";
+        place.Write("recipe.yaml", Dpo($"reference: {trained.RewardModel}"));
+        place.Run("run", "recipe.yaml").RefusedInOneLine("recipe.yaml:4: stages.0.dpo.reference: ", "reward model");
+        place.Write("recipe.yaml", Dpo("reference: sft"));
+        place.Run("run", "recipe.yaml").RefusedInOneLine("recipe.yaml:4: stages.0.dpo.reference: 'sft' is neither a model before this stage nor a folder");
+        place.Write("recipe.yaml", Dpo("loss_type: ipo, label_smoothing: 0.1"));
+        place.Run("run", "recipe.yaml").RefusedInOneLine("recipe.yaml:4: stages.0.dpo.label_smoothing: ", "0.1", "loss_type: ipo", "leave it out");
+        place.Write("recipe.yaml", Dpo("label_smoothing: 0.5"));
+        place.Run("run", "recipe.yaml").RefusedInOneLine("recipe.yaml:4: stages.0.dpo.label_smoothing: ", "0.5", "less than 0.5");
+        Assert.False(Directory.Exists(place["runs"]));
     }
 
     [Fact]

@@ -10,15 +10,20 @@ public sealed class ResumeTests(ResumeTests.Undisturbed undisturbed) : IClassFix
         stages:
           - sft: { name: sft, data: { generator: tldr, count: 100 }, steps: 25, batch_size: 4, save_steps: SAVE }
           - reward_model: { name: rm, policy: sft, data: { generator: tldr, split: reward, count: 100 }, steps: 20, batch_size: 4, save_steps: SAVE }
+          - dpo: { name: dpo, policy: sft, data: { generator: tldr, split: reward, count: 100 }, steps: 20, batch_size: 4, save_steps: SAVE }
           - ppo: { name: ppo, policy: sft, value: rm, data: { generator: tldr, split: rl, count: 100 }, reward: { reward_model: { model: rm } }, steps: 9, num_ppo_epochs: 2,
               num_mini_batches: 2, prompts_per_step: 8, max_completion_length: 16, log_completions_steps: 1, save_steps: SAVE }
           - grpo: { name: grpo, policy: sft, data: { generator: tldr, split: rl, count: 100 }, reward: { gold: {} }, steps: 9, num_generations: 4, prompts_per_step: 4,
               max_completion_length: 16, log_completions_steps: 1, save_steps: SAVE }
           - reinforce: { name: reinforce, policy: sft, data: { generator: tldr, split: rl, count: 100 }, reward: { gold: {} }, steps: 9, baseline: moving_average,
               prompts_per_step: 8, max_completion_length: 16, log_completions_steps: 1, save_steps: SAVE }
+          - rebel: { name: rebel, policy: sft, data: { generator: tldr, split: rl, count: 100 }, reward: { keywords: { words: [the] } }, steps: 9, prompts_per_step: 8,
+              num_iterations: 2, max_completion_length: 6, adaptive_kl: { horizon: 50 }, dynamic_sampling: {}, sync_ref_model: true, ref_model_sync_steps: 3,
+              log_completions_steps: 1, save_steps: SAVE }
+          - control: { name: control, environment: cartpole, algorithm: { actor_critic: { num_steps: 64, train_v_iters: 3 } }, num_envs: 4, steps: 120, save_steps: SAVE }
         """;
 
-    private static readonly string[] Stages = ["sft", "rm", "ppo", "grpo", "reinforce"];
+    private static readonly string[] Stages = ["sft", "rm", "dpo", "ppo", "grpo", "reinforce", "rebel", "control"];
 
     private readonly Workplace place = new();
 

@@ -3,22 +3,23 @@ namespace LlmRL.Tests;
 /// <summary>The folder of reference data: LLMRL_SHARED, else ../shared beside the repository.</summary>
 public static class Shared
 {
-    public static string Root { get; } = Environment.GetEnvironmentVariable("LLMRL_SHARED") ?? BesideRepository();
+    public static string Root { get; } = Environment.GetEnvironmentVariable("LLMRL_SHARED") ?? System.IO.Path.Combine(Repository, "..", "shared");
 
     public static string Path(string relative) => System.IO.Path.Combine(Root, relative);
 
     internal static string? SkipUnless(string relative) =>
         File.Exists(Path(relative)) || Directory.Exists(Path(relative)) ? null : $"needs {relative} under LLMRL_SHARED";
 
-    private static string BesideRepository()
+    /// <summary>The repository's root.</summary>
+    public static string Repository
     {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        get
         {
-            if (File.Exists(System.IO.Path.Combine(folder.FullName, "LlmRL.sln")))
-                return System.IO.Path.Combine(folder.FullName, "..", "shared");
+            var folder = new DirectoryInfo(AppContext.BaseDirectory);
+            while (!File.Exists(System.IO.Path.Combine(folder.FullName, "LlmRL.sln")))
+                folder = folder.Parent ?? throw new DirectoryNotFoundException($"no LlmRL.sln above {AppContext.BaseDirectory}");
+            return folder.FullName;
         }
-
-        return "shared";
     }
 }
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using LlmRL.Data.DuckDb;
 using LlmRL.Native;
 using static TorchSharp.torch;
 
@@ -29,6 +30,7 @@ internal static class DoctorCommand
         Line("cores", $"{Environment.ProcessorCount}, {Startup.CpuLevel}; {NativeTorch.Threads} libtorch threads");
         Line("BLAS", NativeLibraries("blas") ?? "inside libtorch");
         Line("matrix product", $"{MatrixSpeed():N0} GFLOP/s float32 ({MatrixSize} × {MatrixSize}); memory read {ReadSpeed():N0} GB/s");
+        Line("DuckDB", DuckDbLibrary.Version is { } duckDb ? $"{duckDb} at {DuckDbLibrary.Location ?? "the system's library folder"} (Parquet, sql)" : "not found");
         var memory = GC.GetGCMemoryInfo();
         Line("memory", $"{memory.TotalAvailableMemoryBytes / 1e9:N1} GB, this process {Environment.WorkingSet / 1e6:N0} MB");
         foreach (var note in notes)
@@ -43,6 +45,8 @@ internal static class DoctorCommand
     {
         if (!Blas.IsDirect)
             yield return "a BLAS with cblas_sgemm (apt-get install libopenblas0-openmp): rollouts go through libtorch's own products";
+        if (DuckDbLibrary.Problem is { } problem)
+            yield return problem.TrimEnd('.');
         if (NativeLibraries("openblas-pthread") is { } wrong)
             yield return $"the OpenMP build of OpenBLAS (apt-get install libopenblas0-openmp): {wrong} keeps a second pool of threads that fights with libtorch's";
     }

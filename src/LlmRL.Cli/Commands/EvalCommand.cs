@@ -119,16 +119,17 @@ internal static class EvalCommand
             Reward = parsed.GetValue(RewardModelFolder) is { } folder ? new LearnedReward { Model = folder } : null,
             Temperature = parsed.GetValue(Temperature),
             TopP = parsed.GetValue(TopP),
-            MaxCompletionLength = parsed.GetValue(Length) ?? Room(model, rows),
+            MaxCompletionLength = parsed.GetValue(Length) ?? Room(model, source),
         };
     }
 
     /// <summary>The default length, or what the model has positions for after the longest prompt.</summary>
-    private static int Room(string model, Data.IExampleSource rows)
+    private static int Room(string model, DataSource source)
     {
-        var positions = ModelFolder.ReadConfig(model).MaxPositions;
+        var positions = ModelFolder.ReadConfig(model).GenerationLength;
         var tokenizer = TokenizerLoader.Load(model);
-        var longest = Enumerable.Range(0, rows.Count).Max(i => Prompting.Encode(tokenizer, rows[i].Prompt).Length);
+        var rows = source.Open(tokenizer);
+        var longest = Enumerable.Range(0, rows.Count).Max(i => Prompting.Encode(tokenizer, rows[i].Prompt, rows[i].HasSpecialTokens).Length);
         return Math.Clamp(positions - longest, 1, DefaultLength);
     }
 

@@ -46,7 +46,7 @@ internal static class GenerateCommand
         using var model = ModelFolder.Load(folder, trainable: false);
         var tokenizer = TokenizerLoader.Load(tokenizerSpec is null ? folder : ProgramPaths.Resolve(tokenizerSpec));
         using var engine = new RolloutEngine(model.DecoderWeights());
-        options = options with { StopIds = [.. new[] { tokenizer.EosId, model.Config.EosTokenId ?? tokenizer.EosId }.Distinct()] };
+        options = options with { StopIds = model.Config.StopIds(tokenizer.EosId) };
         var encoded = prompts.Select(text => chat.IsOn ? Prompting.EncodeRendered(tokenizer, ChatPrompts.Render(tokenizer, text, chat.System)) : Prompting.Encode(tokenizer, text)).ToArray();
         foreach (var completion in engine.Generate(encoded, samples, options, new SampleKey(seed, 0)))
         {

@@ -12,6 +12,9 @@ public enum KlEstimator
 
     /// <summary>e^d − 1 − d: unbiased, ≥ 0.</summary>
     K3,
+
+    /// <summary>|d|: biased, ≥ 0; how far the two are apart, whichever is larger.</summary>
+    Abs,
 }
 
 /// <summary>The KL penalty as a part of the reward.</summary>
@@ -36,7 +39,9 @@ public static class KlReward
     {
         KlEstimator.K1 => K1(logProb, refLogProb),
         KlEstimator.K2 => K2(logProb, refLogProb),
-        _ => K3(logProb, refLogProb),
+        KlEstimator.K3 => K3(logProb, refLogProb),
+        KlEstimator.Abs => Math.Abs(logProb - refLogProb),
+        _ => throw new ArgumentOutOfRangeException(nameof(estimator), estimator, null),
     };
 
     /// <summary>Σ_t k_t of one sequence, in nats: RLOO subtracts β times it from the sequence's reward.</summary>

@@ -34,10 +34,10 @@ public static class RewardShaping
         return length <= free ? 0 : length <= maxLength ? (free - length) / (double)cache : -1;
     }
 
-    /// <summary>The score held within [−limit, limit].</summary>
-    public static double Clip(double score, double limit)
+    /// <summary>The score held within [low, high], in units of reward.</summary>
+    public static double Clip(double score, double low, double high)
     {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(limit);
-        return Math.Clamp(score, -limit, limit);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(low, high);
+        return Math.Clamp(score, low, high);
     }
 }

@@ -33,6 +33,9 @@ public abstract record OfflineStage : TrainingStage
     /// <inheritdoc/>
     public override StageSummary Run(StageContext context) => OfflineLoop.Run(this, context);
 
+    /// <summary>The frozen model that the loss compares with: an earlier stage, a folder, or <c>base</c>; null for losses without one.</summary>
+    public virtual string? ReferenceModel => null;
+
     /// <summary>Loads the model that is trained.</summary>
     public abstract Transformer LoadModel(StageContext context);
 
@@ -50,6 +53,17 @@ public abstract record OfflineStage : TrainingStage
 
     /// <summary>What remains to do once the last step is taken, before the model is saved.</summary>
     public virtual void Finish(Transformer model, StageContext context) { }
+
+    /// <summary>Chosen and rejected of a pair, each behind the prompt.</summary>
+    /// <exception cref="BadInputException">The row is no pair.</exception>
+    protected static EncodedExample EncodePreference(Example example, StageContext context)
+    {
+        if (example.Chosen is null || example.Rejected is null)
+            throw new BadInputException($"{example.Source}: a {context.Kind(context.Stage)} stage needs the columns chosen and rejected in every row; map them under data.columns.");
+        var (prompt, chosen) = context.EncodePair(example, example.Chosen);
+        var (_, rejected) = context.EncodePair(example, example.Rejected);
+        return new EncodedExample([[.. prompt, .. chosen], [.. prompt, .. rejected]], prompt.Length, example);
+    }
 }
 
 /// <summary>A row as tokens.</summary>
@@ -63,4 +77,7 @@ public sealed record EncodedExample(int[][] Sequences, int PromptLength, Example
 
     /// <summary>Tokens that are learned.</summary>
     public int TargetCount => Sequences.Sum(sequence => sequence.Length - PromptLength);
+
+    /// <summary>log π_ref(completion | prompt) of each sequence in nats; empty where the stage has no reference.</summary>
+    public float[] ReferenceLogProbs { get; set; } = [];
 }

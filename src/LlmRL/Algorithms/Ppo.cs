@@ -13,7 +13,8 @@ namespace LlmRL.Algorithms;
 /// whitening, GAE (<see cref="Gae"/>), whitened advantages, the clipped surrogate (<see cref="PolicyGradient.PpoClip"/>) and clipped value loss
 /// (<see cref="ValueLoss.Clipped"/>). Schulman et al. 2017, arXiv 1707.06347; Stiennon et al. 2020, arXiv 2009.01325; details: arXiv 2403.17031.
 /// </summary>
-[Variant("ppo")]
+[Variant("ppo", Title = "PPO",
+    About = "The model samples answers and is updated in small clipped steps; a value network predicts the reward, and moving away has a price.")]
 public sealed record Ppo : OnlineStage
 {
     /// <inheritdoc/>
@@ -51,8 +52,9 @@ public sealed record Ppo : OnlineStage
     /// <summary>Whether per-token rewards are scaled to variance 1 (their mean is kept).</summary>
     public bool WhitenRewards { get; init; }
 
-    /// <summary>Which estimator of the KL enters the reward.</summary>
-    public KlEstimator KlEstimator { get; init; } = KlEstimator.K1;
+    /// <summary>c &gt; 1: for A &lt; 0 the loss of a token is at most −c·A (arXiv 1912.09729); null: no such bound.</summary>
+    [Range(1.0, 1e6)]
+    public double? DualClip { get; init; }
 
     /// <inheritdoc/>
     public override string? ValueModel => Value ?? Policy;
@@ -60,7 +62,7 @@ public sealed record Ppo : OnlineStage
     /// <inheritdoc/>
     public override void ComputeAdvantages(Rollout rollout, IDictionary<string, double> state, BatchMetrics metrics)
     {
-        var rewards = rollout.Trajectories.Select(trajectory => TokenAdvantages.Rewards(trajectory, Beta, KlEstimator)).ToArray();
+        var rewards = rollout.Trajectories.Select(trajectory => TokenRewards(trajectory)).ToArray();
         metrics.Add("objective/scores", rollout.Trajectories.Average(trajectory => trajectory.Score), 1);
         metrics.Add("objective/non_score_reward", rollout.Trajectories.Zip(rewards, (trajectory, perToken) => perToken.Sum() - trajectory.Score).Average(), 1);
         metrics.Add("val/num_eos_tokens", rollout.Trajectories.Count(trajectory => !trajectory.IsTruncated), 1);
@@ -79,9 +81,9 @@ public sealed record Ppo : OnlineStage
     }
 
     /// <inheritdoc/>
-    public override torch.Tensor Loss(PolicyBatch batch)
+    public override torch.Tensor PolicyLoss(PolicyBatch batch)
     {
-        var policy = PolicyGradient.PpoClip(batch.LogProbs, batch.OldLogProbs, batch.Advantages, Cliprange, Cliprange)
+        var policy = PolicyGradient.PpoClip(batch.LogProbs, batch.OldLogProbs, batch.Advantages, Cliprange, Cliprange, DualClip ?? 0)
             .Aggregate(batch.Mask, Aggregation.TokenMean, batch.Share.Tokens);
         var value = ValueLoss.Clipped(batch.Values!, batch.OldValues!, batch.Returns!, CliprangeValue)
             .Aggregate(batch.Mask, Aggregation.TokenMean, batch.Share.Tokens);

@@ -17,6 +17,9 @@ public enum BaselineKind
     /// <summary>The mean return of the batch.</summary>
     BatchMean,
 
+    /// <summary>At each step t, the mean Ĝ_t of the prompt's other completions (<see cref="LeaveOneOut.PerStep"/>); num_generations must be 2 or more.</summary>
+    LeaveOneOut,
+
     /// <summary>A moving average of the mean returns of earlier batches.</summary>
     MovingAverage,
 
@@ -24,12 +27,26 @@ public enum BaselineKind
     Value,
 }
 
+/// <summary>How samples of an older policy are weighed, where they are used for more than one optimizer step.</summary>
+public enum ImportanceSampling
+{
+    /// <summary>Not at all: right for the first optimizer step only.</summary>
+    None,
+
+    /// <summary>Each token by its own ratio: low variance, slightly biased.</summary>
+    Token,
+
+    /// <summary>Each completion by the product of its ratios: unbiased, high variance.</summary>
+    Trajectory,
+}
+
 /// <summary>
 /// Token-level REINFORCE with KL-to-reference in the reward: maximises E Σ_t log π(a_t|s_t)·(Ĝ_t − b), with r_t = −β·k1_t and the score at the last token
 /// (<see cref="PolicyGradient.Reinforce"/>, <see cref="RewardToGo"/>, <see cref="Baseline"/>). Williams 1992; Sutton et al. 2000.
 /// </summary>
-[Variant("reinforce")]
-public sealed record Reinforce : OnlineStage, IValidated
+[Variant("reinforce", Title = "REINFORCE",
+    About = "The model samples answers; those with a reward above the baseline become more likely.")]
+public sealed record Reinforce : OnlineStage
 {
     private const string AverageKey = "baseline_average", RemainingKey = "baseline_remaining";
 
@@ -54,6 +71,13 @@ public sealed record Reinforce : OnlineStage, IValidated
     /// <summary>Whether advantages are scaled to mean 0 and variance 1 over the batch.</summary>
     public bool WhitenAdvantages { get; init; }
 
+    /// <summary>Weights for samples of an older policy, with num_iterations or num_mini_batches above 1 (<see cref="PolicyGradient.ImportanceWeights"/>).</summary>
+    public ImportanceSampling ImportanceSampling { get; init; } = ImportanceSampling.None;
+
+    /// <summary>The weights are at most this; null: no cap.</summary>
+    [Range(0.0, 1e6)]
+    public double? ImportanceCap { get; init; }
+
     /// <summary>The model that the value network starts from, with baseline: value; a reward model's scalar head is kept.</summary>
     public string? Value { get; init; }
 
@@ -65,8 +89,17 @@ public sealed record Reinforce : OnlineStage, IValidated
     public override string? ValueModel => Baseline == BaselineKind.Value ? Value ?? Policy : null;
 
     /// <inheritdoc/>
-    public IEnumerable<(string Key, string Problem)> Validate()
+    public override Aggregation Aggregation => Aggregation.SequenceSum;
+
+    /// <inheritdoc/>
+    public override IEnumerable<(string Key, string Problem)> Validate()
     {
+        foreach (var fault in base.Validate())
+            yield return fault;
+        if (Baseline == BaselineKind.LeaveOneOut && NumGenerations < 2)
+            yield return (nameof(NumGenerations), "baseline: leave_one_out compares the completions of a prompt with each other; give it 2 or more");
+        if (ImportanceCap is not null && ImportanceSampling == ImportanceSampling.None)
+            yield return (nameof(ImportanceCap), "there are no weights to cap; set importance_sampling: token or trajectory");
         if (Value is not null && Baseline != BaselineKind.Value)
             yield return (nameof(Value), "a value network is only used with baseline: value");
     }
@@ -75,9 +108,9 @@ public sealed record Reinforce : OnlineStage, IValidated
     public override void ComputeAdvantages(Rollout rollout, IDictionary<string, double> state, BatchMetrics metrics)
     {
         var returns = rollout.Trajectories.Select(Returns).ToArray();
-        var totals = returns.Select(perToken => perToken[0]).ToArray();
-        var batchMean = Advantages.Baseline.BatchMean(totals);
-        var constant = Constant(state, batchMean);
+        var constant = Constant(state, Advantages.Baseline.BatchMean(returns.Select(perToken => perToken[0]).ToArray()));
+        if (Baseline == BaselineKind.LeaveOneOut)
+            LeaveOneOut.PerStep(returns, rollout.GroupSize);
         foreach (var (trajectory, perToken) in rollout.Trajectories.Zip(returns))
         {
             if (Baseline == BaselineKind.Value)
@@ -91,9 +124,18 @@ public sealed record Reinforce : OnlineStage, IValidated
     }
 
     /// <inheritdoc/>
-    public override torch.Tensor Loss(PolicyBatch batch)
+    public override torch.Tensor PolicyLoss(PolicyBatch batch)
     {
-        var loss = PolicyGradient.Reinforce(batch.LogProbs, batch.Advantages).Aggregate(batch.Mask, Aggregation.SequenceSum, batch.Share.Sequences);
+        var losses = PolicyGradient.Reinforce(batch.LogProbs, batch.Advantages);
+        if (ImportanceSampling != ImportanceSampling.None)
+        {
+            var weights = PolicyGradient.ImportanceWeights(
+                batch.LogProbs, batch.OldLogProbs, batch.Mask, ImportanceSampling == ImportanceSampling.Trajectory, ImportanceCap ?? double.PositiveInfinity);
+            losses = weights * losses;
+            batch.AddMetric("importance_weight", batch.Mask.Mean(weights.expand_as(losses)));
+        }
+
+        var loss = losses.Aggregate(batch.Mask, Aggregation, batch.Share.For(Aggregation));
         if (batch.Values is null || batch.Returns is null)
             return loss;
         var value = ValueLoss.Squared(batch.Values, batch.Returns).Aggregate(batch.Mask, Aggregation.TokenMean, batch.Share.Tokens);
@@ -104,7 +146,7 @@ public sealed record Reinforce : OnlineStage, IValidated
     /// <summary>Ĝ_t of every token, or the whole return at each.</summary>
     private double[] Returns(Trajectory trajectory)
     {
-        var rewards = TokenAdvantages.Rewards(trajectory, Beta, KlEstimator.K1);
+        var rewards = TokenRewards(trajectory);
         if (RewardToGo)
             Advantages.RewardToGo.PerStep(rewards, Gamma, rewards);
         else

@@ -13,7 +13,8 @@ namespace LlmRL.Algorithms;
 /// Bradley–Terry reward model over preference pairs (<see cref="PreferenceLosses.BradleyTerry"/>): the body of the policy with a scalar head, read at
 /// the EOS token. Details that decide whether it works: arXiv 2403.17031.
 /// </summary>
-[Variant("reward_model")]
+[Variant("reward_model", Title = "Reward model",
+    About = "A copy of the model learns to score answers, from pairs in which people preferred one.")]
 public sealed record RewardModel : OfflineStage
 {
     /// <summary>c of the centring term c·(r_w + r_l)²; 0: none.</summary>
@@ -27,14 +28,7 @@ public sealed record RewardModel : OfflineStage
     public override Transformer LoadModel(StageContext context) => context.LoadModel(Policy, scalarHead: true);
 
     /// <inheritdoc/>
-    public override EncodedExample Encode(Example example, StageContext context)
-    {
-        if (example.Chosen is null || example.Rejected is null)
-            throw new BadInputException($"{example.Source}: a reward_model stage needs the columns chosen and rejected in every row; map them under data.columns.");
-        var (prompt, chosen) = context.EncodePair(example.Prompt, example.Chosen);
-        var (_, rejected) = context.EncodePair(example.Prompt, example.Rejected);
-        return new EncodedExample([[.. prompt, .. chosen], [.. prompt, .. rejected]], prompt.Length, example);
-    }
+    public override EncodedExample Encode(Example example, StageContext context) => EncodePreference(example, context);
 
     /// <inheritdoc/>
     public override void Accumulate(Transformer model, IReadOnlyList<EncodedExample> micro, BatchShare share, BatchMetrics metrics, bool train)
@@ -52,9 +46,17 @@ public sealed record RewardModel : OfflineStage
             (losses.sum() / share.Sequences).backward();
 
         metrics.Add("loss", losses.detach().mean().item<float>(), micro.Count);
-        metrics.Add("accuracy", chosen.gt(rejected).to_type(ScalarType.Float32).mean().item<float>(), micro.Count);
-        metrics.Add("margin", (chosen - rejected).detach().mean().item<float>(), micro.Count);
-        metrics.Add("mean_reward", rewards.detach().mean().item<float>(), micro.Count);
+        AddMetrics(chosen, rejected, metrics);
+    }
+
+    /// <summary>Logs how the scores of pairs stand to each other, by TRL's names.</summary>
+    internal static void AddMetrics(Tensor chosen, Tensor rejected, BatchMetrics metrics)
+    {
+        using var guard = no_grad();
+        var pairs = chosen.size(0);
+        metrics.Add("accuracy", chosen.gt(rejected).to_type(ScalarType.Float32).mean().item<float>(), pairs);
+        metrics.Add("margin", (chosen - rejected).mean().item<float>(), pairs);
+        metrics.Add("mean_reward", (chosen + rejected).mean().item<float>() / 2, pairs);
     }
 
     /// <summary>The score of each sequence at its last token, (B).</summary>
@@ -76,7 +78,7 @@ public sealed record RewardModel : OfflineStage
         {
             var example = demonstrations[i];
             var completion = example.Completion ?? throw new BadInputException($"{example.Source}: center_on needs demonstrations with a completion.");
-            var (prompt, target) = context.EncodePair(example.Prompt, completion);
+            var (prompt, target) = context.EncodePair(example, completion);
             return new[] { prompt.Concat(target).ToArray() };
         });
         var (sum, count) = (0.0, 0);

@@ -13,7 +13,8 @@ namespace LlmRL.Algorithms;
 /// prompt (<see cref="LeaveOneOut"/>); the loss is −A·ρ with the sequence's ratio ρ = π/π_old, clipped as in PPO when samples are used more than once.
 /// Ahmadian et al. 2024, arXiv 2402.14740.
 /// </summary>
-[Variant("rloo")]
+[Variant("rloo", Title = "RLOO",
+    About = "The model samples several answers a prompt; each is compared with the mean reward of the others.")]
 public sealed record Rloo : OnlineStage
 {
     /// <summary>k: completions per prompt.</summary>
@@ -32,20 +33,23 @@ public sealed record Rloo : OnlineStage
     public bool NormalizeAdvantages { get; init; }
 
     /// <inheritdoc/>
+    public override Aggregation Aggregation => Aggregation.SequenceSum;
+
+    /// <inheritdoc/>
     public override void ComputeAdvantages(Rollout rollout, IDictionary<string, double> state, BatchMetrics metrics)
     {
-        var rewards = rollout.Trajectories.Select(trajectory => trajectory.Score - Beta * trajectory.KlToReference()).ToArray();
+        var rewards = SequenceRewards(rollout);
         LeaveOneOut.Advantages(rewards, rollout.GroupSize, rewards, NormalizeAdvantages);
         TokenAdvantages.StorePerSequence(rollout, rewards);
     }
 
     /// <inheritdoc/>
-    public override torch.Tensor Loss(PolicyBatch batch)
+    public override torch.Tensor PolicyLoss(PolicyBatch batch)
     {
-        var newSum = batch.Mask.SumPerSequence(batch.LogProbs);
-        var oldSum = batch.Mask.SumPerSequence(batch.OldLogProbs);
+        // Summed after the subtraction: two long sums would lose the digits in which they differ.
+        var logRatio = batch.Mask.SumPerSequence(batch.LogProbs - batch.OldLogProbs);
         var advantages = batch.Advantages.select(1, 0);
-        batch.AddClipMetrics(newSum - oldSum, advantages, Epsilon, EpsilonHigh ?? Epsilon);
-        return PolicyGradient.PpoClip(newSum, oldSum, advantages, Epsilon, EpsilonHigh ?? Epsilon).sum() / batch.Share.Sequences;
+        batch.AddClipMetrics(logRatio, advantages, Epsilon, EpsilonHigh ?? Epsilon);
+        return PolicyGradient.PpoClip(logRatio, torch.zeros_like(logRatio), advantages, Epsilon, EpsilonHigh ?? Epsilon).sum() / batch.Share.Sequences;
     }
 }

@@ -16,6 +16,9 @@ public abstract record Stage
     /// <summary>Whether it leaves a model in <c>final/NAME</c>.</summary>
     public virtual bool HasModel => true;
 
+    /// <summary>Whether it works on a language model, so that the recipe must have one.</summary>
+    public virtual bool NeedsLanguageModel => true;
+
     /// <summary>Does the work.</summary>
     public abstract StageSummary Run(StageContext context);
 }

@@ -6,14 +6,19 @@ namespace LlmRL.Algorithms;
 /// <summary>What algorithms with per-token rewards and advantages share.</summary>
 internal static class TokenAdvantages
 {
-    /// <summary>r_t = −β·k_t, the score added at the last token; see <see cref="KlReward.PerToken"/>.</summary>
+    /// <summary>
+    /// r_t = −β·k_t plus the rewards of single tokens; what of the score they do not account for is added at the last token. See <see cref="KlReward.PerToken"/>.
+    /// </summary>
     public static double[] Rewards(Trajectory trajectory, double beta, KlEstimator estimator)
     {
         var rewards = new double[trajectory.Length];
-        if (trajectory.ReferenceLogProbs.Length > 0)
-            KlReward.PerToken(trajectory.LogProbs, trajectory.ReferenceLogProbs, beta, trajectory.Score, estimator, rewards);
+        var rest = trajectory.Score - trajectory.TokenRewards.Sum();
+        if (beta > 0)
+            KlReward.PerToken(trajectory.LogProbs, trajectory.ReferenceLogProbs, beta, rest, estimator, rewards);
         else
-            rewards[^1] = trajectory.Score;
+            rewards[^1] = rest;
+        for (var t = 0; t < trajectory.TokenRewards.Length; t++)
+            rewards[t] += trajectory.TokenRewards[t];
         return rewards;
     }
 

@@ -9,7 +9,7 @@ namespace LlmRL.Data;
 /// right, one reduction a line.
 /// </summary>
 /// <remarks>
-/// The hash of the expression decides its split (buckets 0–5 sft, 6–8 rl, 9 test). Row i is a pure function of (settings, split, i); rows of
+/// The hash of the expression decides its split (buckets 0–5 sft, 6–7 rl, 8 reward, 9 test). Row i is a pure function of (settings, split, i); rows of
 /// the test split are distinct.
 /// </remarks>
 public sealed class ArithmeticGenerator : IExampleSource
@@ -23,15 +23,13 @@ public sealed class ArithmeticGenerator : IExampleSource
     private readonly int[]? distinct;
 
     /// <summary>Creates the split.</summary>
-    /// <param name="split">sft, rl or test.</param>
+    /// <param name="split">sft, rl, reward (pairs of a right and a wrong solution) or test.</param>
     /// <param name="count">How many problems.</param>
     /// <param name="settings">Difficulty; null for the defaults.</param>
     public ArithmeticGenerator(DataSplit split, int count, ArithmeticSettings? settings = null)
     {
         this.settings = settings ?? new ArithmeticSettings();
         this.settings.Check();
-        if (split == DataSplit.Reward)
-            throw new BadInputException("arithmetic: split 'reward' holds preference pairs, which arithmetic has none of. Use sft, rl or test.");
         if (count < 1)
             throw new BadInputException($"arithmetic: count is {count}. Ask for at least one problem.");
         this.split = split;
@@ -59,10 +57,13 @@ public sealed class ArithmeticGenerator : IExampleSource
             ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
             var draw = distinct is null ? index : distinct[index];
             var problem = Draw(draw);
+            var isPair = split == DataSplit.Reward;
             return new Example
             {
                 Prompt = $"Q: {problem.Expression}\nA:",
-                Completion = Demonstration(DemonstratedSteps(problem, draw)),
+                Completion = isPair ? null : Demonstration(DemonstratedSteps(problem, draw)),
+                Chosen = isPair ? Demonstration(problem.Steps) : null,
+                Rejected = isPair ? Demonstration(WrongSteps(problem, draw)) : null,
                 Answer = problem.Steps[^1].Result.ToString(CultureInfo.InvariantCulture),
                 Difficulty = problem.Steps.Count,
                 Source = $"arithmetic/{split.Name()}/{index}",
@@ -90,6 +91,21 @@ public sealed class ArithmeticGenerator : IExampleSource
         var random = new RandomStream(CounterRandom.Key((ulong)settings.DataSeed, Slips, (ulong)split, (ulong)draw));
         // A slip can lead out of the limits later on; the demonstrator then got it right.
         return Reduce([.. problem.Operands], [.. problem.Operators], result => random.NextBool(settings.SlipRate) ? Slip(result, random) : result) ?? problem.Steps;
+    }
+
+    /// <summary>A solution of the same problem with slips in it, and a wrong answer at the end.</summary>
+    private List<Step> WrongSteps(Problem problem, int draw)
+    {
+        var random = new RandomStream(CounterRandom.Key((ulong)settings.DataSeed, Slips, (ulong)split, (ulong)draw));
+        var rate = Math.Max(settings.SlipRate, 1.0 / problem.Steps.Count);
+        for (var attempt = 0; attempt < MaxAttempts; attempt++)
+        {
+            var steps = Reduce([.. problem.Operands], [.. problem.Operators], result => random.NextBool(rate) ? Slip(result, random) : result);
+            if (steps is not null && steps[^1].Result != problem.Steps[^1].Result)
+                return steps;
+        }
+
+        throw new BadInputException($"arithmetic: no wrong solution of {problem.Expression} stays within [0, {settings.MaxValue}]. Raise max_value.");
     }
 
     /// <summary>A result that is wrong by one in one digit, as people err.</summary>
@@ -130,7 +146,8 @@ public sealed class ArithmeticGenerator : IExampleSource
     public static DataSplit SplitOf(string expression) => DataSplits.Bucket(expression) switch
     {
         < 6 => DataSplit.Sft,
-        < 9 => DataSplit.Rl,
+        < 8 => DataSplit.Rl,
+        8 => DataSplit.Reward,
         _ => DataSplit.Test,
     };
 

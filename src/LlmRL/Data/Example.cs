@@ -18,6 +18,9 @@ public sealed record Example
     /// <summary>The other completion of a pair.</summary>
     public string? Rejected { get; init; }
 
+    /// <summary>Whether <see cref="Completion"/> is a good one, in data without pairs.</summary>
+    public bool? Label { get; init; }
+
     /// <summary>How much better the chosen one is, in units of reward, where the data says so.</summary>
     public double? Margin { get; init; }
 
@@ -26,6 +29,15 @@ public sealed record Example
 
     /// <summary>A level to break results down by: number of steps of a problem, say. 0 where the data has none.</summary>
     public int Difficulty { get; init; }
+
+    /// <summary>The messages of a conversational row, from which the texts above were made; null for plain text.</summary>
+    public Conversation? Conversation { get; init; }
+
+    /// <summary>Whether the texts hold the special tokens that the model wants (a chat template wrote them), so that none are added.</summary>
+    public bool HasSpecialTokens { get; init; }
+
+    /// <summary>The part of <see cref="Prompt"/> that may be shortened where the prompt is too long: the post within its template. Null: not known.</summary>
+    public Range? Shortenable { get; init; }
 
     /// <summary>Where the row comes from, for messages: "file.jsonl:12" or "arithmetic/test/3".</summary>
     public string Source { get; init; } = "";

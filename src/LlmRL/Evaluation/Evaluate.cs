@@ -12,7 +12,8 @@ namespace LlmRL.Evaluation;
 /// Measures policies on held-out prompts: pass@k against a verifier, win rate against reference completions by a judge, reward, KL to a reference
 /// policy, length, diversity; and reward models on held-out pairs. All policies answer the same prompts with the same random numbers.
 /// </summary>
-[Variant("evaluate")]
+[Variant("evaluate", Title = "Evaluation",
+    About = "Models answer prompts that they were not trained on.")]
 public sealed record Evaluate : Stage, IValidated
 {
     /// <summary>The policies: stages, folders, or <c>base</c>.</summary>

@@ -85,7 +85,7 @@ internal sealed class PolicyEvaluation : IDisposable
         {
             var human = judge.Score(group[0].Example, group[0].Example.Completion!);
             var scores = group.Select(trajectory => judge.Score(trajectory.Example, trajectory.Text)).ToArray();
-            return (Gold: scores.Average(), Win: scores.Average(score => score > human ? 1 : score == human ? 0.5 : 0));
+            return (Gold: scores.Average(), Win: scores.Average(score => WinRate.Points(WinRate.Compare(score, human))));
         }).ToArray();
         rows.AddMean("win_rate", judged.Select(pair => pair.Win));
         rows.AddMean("gold", judged.Select(pair => pair.Gold));
@@ -139,10 +139,9 @@ internal sealed class MeasuredRows(string subject)
     /// <summary>The mean over prompts and its standard error s/√n.</summary>
     public void AddMean(string metric, IEnumerable<double> values)
     {
-        var all = values.ToArray();
-        var mean = all.Average();
-        Add(metric, mean);
-        if (all.Length > 1)
-            Add(metric + "_se", Math.Sqrt(all.Sum(value => (value - mean) * (value - mean)) / (all.Length - 1) / all.Length));
+        var mean = Estimate.Mean([.. values]);
+        Add(metric, mean.Value);
+        if (mean.Count > 1)
+            Add(metric + "_se", mean.StandardError);
     }
 }

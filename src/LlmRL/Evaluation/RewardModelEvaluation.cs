@@ -20,7 +20,7 @@ internal static class RewardModelEvaluation
             using var scope = NewDisposeScope();
             var scores = RewardModel.LastTokenScores(model, [.. micro.SelectMany(example => example.Sequences)]).cpu().data<float>().ToArray();
             for (var b = 0; b < micro.Count; b++)
-                hits.Add(scores[2 * b] > scores[2 * b + 1] ? 1 : scores[2 * b] == scores[2 * b + 1] ? 0.5 : 0);
+                hits.Add(WinRate.Points(WinRate.Compare(scores[2 * b], scores[2 * b + 1])));
         }
 
         var rows = new MeasuredRows(name);

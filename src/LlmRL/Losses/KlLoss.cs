@@ -18,4 +18,7 @@ public static class KlLoss
         var difference = referenceLogProbs - logProbs;
         return difference.exp() - 1.0 - difference;
     }
+
+    /// <summary>|log π − log π_ref|. Biased in value; its gradient pushes every token's log-probability towards the reference's with the same force.</summary>
+    public static Tensor Abs(Tensor logProbs, Tensor referenceLogProbs) => (logProbs - referenceLogProbs).abs();
 }

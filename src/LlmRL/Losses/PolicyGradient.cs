@@ -33,6 +33,36 @@ public static class PolicyGradient
     }
 
     /// <summary>
+    /// CISPO: ℓ = −sg(min(ρ, ρ_max))·A·log π. The ratio is a weight without gradient, so that no token is dropped from the gradient; it is only held back.
+    /// </summary>
+    /// <param name="logProbs">log π, with gradient.</param>
+    /// <param name="oldLogProbs">log π_old: of the policy that sampled; broadcasts.</param>
+    /// <param name="advantages">A, constant.</param>
+    /// <param name="maxRatio">ρ_max itself, not its distance from 1 (TRL's <c>epsilon_high</c> with <c>loss_type: cispo</c>).</param>
+    /// <returns>Per-token losses.</returns>
+    /// <remarks>MiniMax 2025, arXiv 2506.13585, eq. 4.</remarks>
+    public static Tensor Cispo(Tensor logProbs, Tensor oldLogProbs, Tensor advantages, double maxRatio) =>
+        -(logProbs - oldLogProbs).detach().exp().clamp_max(maxRatio) * advantages * logProbs;
+
+    /// <summary>
+    /// Weights for samples of an older policy, without gradient: ρ_t = π/π_old per token, (B, T), or Π_t ρ_t per trajectory, (B, 1). The product makes
+    /// E_old[w·∇log π·G] the policy gradient exactly, with a variance that grows with T; one token's ratio alone keeps the older policy's
+    /// states and later rewards: a bias that grows in proportion to the change of π.
+    /// </summary>
+    /// <param name="logProbs">log π, (B, T).</param>
+    /// <param name="oldLogProbs">log π_old, (B, T).</param>
+    /// <param name="mask">Which tokens count.</param>
+    /// <param name="perTrajectory">Whether the ratio is that of the whole trajectory.</param>
+    /// <param name="cap">Weights are at most this: less variance for some bias (Ionides 2008, "Truncated importance sampling"); infinity for none.</param>
+    /// <remarks>Precup, Sutton and Singh 2000, "Eligibility traces for off-policy policy evaluation".</remarks>
+    public static Tensor ImportanceWeights(Tensor logProbs, Tensor oldLogProbs, ResponseMask mask, bool perTrajectory, double cap = double.PositiveInfinity)
+    {
+        var logRatio = (logProbs - oldLogProbs).detach();
+        var weights = perTrajectory ? mask.SumPerSequence(logRatio).unsqueeze(1).exp() : logRatio.exp();
+        return double.IsFinite(cap) ? weights.clamp_max(cap) : weights;
+    }
+
+    /// <summary>
     /// The sequence-level ratio of GSPO: log s = mean_t(log π − log π_old) over the sequence's tokens.
     /// </summary>
     /// <returns>Log-ratios, (B, 1): one for all tokens of a sequence, with the gradient of their mean.</returns>

@@ -9,6 +9,9 @@ public unsafe struct DecoderLayer
     /// <summary>Query, key and value projections one below the other: ((H + 2K)·E, D), bias ((H + 2K)·E).</summary>
     public float* Qkv, QkvBias;
 
+    /// <summary>RMSNorm of each query head and of each key head before they rotate: weights (E).</summary>
+    public float* QueryNorm, KeyNorm;
+
     /// <summary>Attention output projection: (D, H·E), bias (D).</summary>
     public float* Output, OutputBias;
 
@@ -40,7 +43,7 @@ public sealed unsafe class DecoderWeights
     /// <summary>The blocks.</summary>
     public required DecoderLayer[] Layers { get; init; }
 
-    /// <summary>Final norm: weight (D).</summary>
+    /// <summary>Final norm: weight (D); null where there is none.</summary>
     public required float* FinalNorm { get; init; }
 
     /// <summary>Final norm's bias (D), or null.</summary>
@@ -48,4 +51,7 @@ public sealed unsafe class DecoderWeights
 
     /// <summary>Output head (V, D); the token embedding itself where the two are tied.</summary>
     public required float* Head { get; init; }
+
+    /// <summary>Its bias (V), or null.</summary>
+    public float* HeadBias { get; init; }
 }

@@ -74,12 +74,18 @@ public sealed class FlatParameters : IDisposable
     public void ZeroGradients() => Gradients?.zero_();
 
     /// <summary>Copies all weights of another model of the same layout.</summary>
-    public void CopyFrom(FlatParameters other)
+    public void CopyFrom(FlatParameters other) => MixIn(other, 1);
+
+    /// <summary>w ← α·w' + (1 − α)·w for all weights w' of another model of the same layout.</summary>
+    public void MixIn(FlatParameters other, double alpha)
     {
         if (other.Count != Count)
             throw new ArgumentException($"the other model has {other.Count} parameters, this one {Count}");
         using var guard = no_grad();
-        Values.copy_(other.Values);
+        if (alpha == 1)
+            Values.copy_(other.Values);
+        else
+            Values.mul_(1 - alpha).add_(other.Values, alpha);
     }
 
     /// <summary>Draws fresh weights; see <see cref="ParameterInit"/>.</summary>

@@ -13,7 +13,7 @@ public enum NormKind
 /// <summary>How positions enter.</summary>
 public enum PositionKind
 {
-    /// <summary>Rotary embedding of queries and keys, half-split pairs as Hugging Face stores Llama (Su et al. 2021, arXiv 2104.09864).</summary>
+    /// <summary>Rotary embedding of queries and keys, half-split pairs as Hugging Face stores them; see <see cref="Rope"/>.</summary>
     Rotary,
 
     /// <summary>A learned vector per position, added to the token embedding.</summary>
@@ -40,7 +40,7 @@ public enum MlpKind
 /// </summary>
 public sealed record ModelConfig
 {
-    /// <summary>Hugging Face's <c>model_type</c>: <c>llama</c>, <c>qwen2</c>, <c>gpt2</c>.</summary>
+    /// <summary>Hugging Face's <c>model_type</c>, one of <see cref="ModelConfigFile.KnownTypes"/>.</summary>
     public required string ModelType { get; init; }
 
     /// <summary>V: number of token ids.</summary>
@@ -64,8 +64,22 @@ public sealed record ModelConfig
     /// <summary>F: width of the MLP.</summary>
     public required int IntermediateSize { get; init; }
 
-    /// <summary>Longest sequence the model takes.</summary>
+    /// <summary><c>max_position_embeddings</c>: how many positions the model was made for.</summary>
     public required int MaxPositions { get; init; }
+
+    /// <summary>Longest sequence that can be given whole: with rope scaling more than <see cref="MaxPositions"/>.</summary>
+    public int ContextLength => RopeScaling switch
+    {
+        { Kind: RopeScalingKind.Yarn } yarn => (int)Math.Max(MaxPositions, yarn.Factor * yarn.OriginalMaxPositions),
+        { Kind: RopeScalingKind.Dynamic } dynamic => (int)(MaxPositions * dynamic.Factor),
+        _ => MaxPositions,
+    };
+
+    /// <summary>
+    /// Longest sequence that can grow token by token. Dynamic rope scaling turns all keys anew when a sequence grows past <see cref="MaxPositions"/>, which a cache of
+    /// keys cannot follow.
+    /// </summary>
+    public int GenerationLength => RopeScaling?.Kind == RopeScalingKind.Dynamic ? MaxPositions : ContextLength;
 
     /// <summary>Normalisation.</summary>
     public NormKind Norm { get; init; } = NormKind.RmsNorm;
@@ -76,8 +90,26 @@ public sealed record ModelConfig
     /// <summary>Positions.</summary>
     public PositionKind Positions { get; init; } = PositionKind.Rotary;
 
-    /// <summary>Base of the rotary frequencies θ^(−2i/E).</summary>
+    /// <summary>Base of the rotary frequencies θ^(−2i/R).</summary>
     public double RopeTheta { get; init; } = 10000;
+
+    /// <summary>How rotary frequencies are stretched to longer contexts; null: not at all.</summary>
+    public RopeScaling? RopeScaling { get; init; }
+
+    /// <summary>Fraction of each head's features that rotate.</summary>
+    public double PartialRotaryFactor { get; init; } = 1;
+
+    /// <summary>R: how many of a head's first features rotate.</summary>
+    public int RotaryDim => (int)(HeadDim * PartialRotaryFactor);
+
+    /// <summary>Sliding-window attention, or null where every position sees all before it.</summary>
+    public AttentionWindow? Window { get; init; }
+
+    /// <summary>Whether queries and keys pass an RMSNorm over each head before they rotate.</summary>
+    public bool QkNorm { get; init; }
+
+    /// <summary>Whether attention and MLP both read the block's input, x + attention(norm₁(x)) + mlp(norm₂(x)), instead of one after the other.</summary>
+    public bool ParallelResidual { get; init; }
 
     /// <summary>Feed-forward part.</summary>
     public MlpKind Mlp { get; init; } = MlpKind.SwiGlu;
@@ -94,6 +126,12 @@ public sealed record ModelConfig
     /// <summary>Whether the MLP's projections have biases.</summary>
     public bool MlpBias { get; init; }
 
+    /// <summary>Whether the last block's output is normalised before the head.</summary>
+    public bool FinalNorm { get; init; } = true;
+
+    /// <summary>Whether the output head has a bias.</summary>
+    public bool HeadBias { get; init; }
+
     /// <summary>Standard deviation of freshly initialised weights.</summary>
     public double InitializerRange { get; init; } = 0.02;
 
@@ -103,6 +141,24 @@ public sealed record ModelConfig
     /// <summary>End-of-sequence id, where the config has one.</summary>
     public int? EosTokenId { get; init; }
 
+    /// <summary>Further ids that end a sequence, as chat models have.</summary>
+    public ValueList<int> MoreEosTokenIds { get; init; } = [];
+
     /// <summary>Padding id, where the config has one.</summary>
     public int? PadTokenId { get; init; }
+
+    /// <summary>Every id that ends a completion: the tokenizer's and the model's own.</summary>
+    public int[] StopIds(int tokenizerEos) => [.. new[] { tokenizerEos, EosTokenId ?? tokenizerEos }.Concat(MoreEosTokenIds.Where(id => id < VocabSize)).Distinct()];
+
+    /// <summary>How many positions up to and including its own a query of a layer sees.</summary>
+    public int WindowOf(int layer) => Window is { } window && window.Covers(layer) ? window.Size : int.MaxValue;
+}
+
+/// <summary>Sliding-window attention: a query at position p sees the keys p − Size + 1 … p (Beltagy et al. 2020, arXiv 2004.05150).</summary>
+/// <param name="Size">Keys that a query sees, its own among them.</param>
+/// <param name="Layers">Per layer, whether it has the window; null: all have.</param>
+public sealed record AttentionWindow(int Size, ValueList<bool>? Layers = null)
+{
+    /// <summary>Whether a layer has the window.</summary>
+    public bool Covers(int layer) => Layers is null || Layers[layer];
 }

@@ -7,7 +7,9 @@ namespace LlmRL.Models;
 public static class ModelConfigFile
 {
     /// <summary>The architectures that can be read, by <c>model_type</c>.</summary>
-    public static readonly IReadOnlyList<string> KnownTypes = ["llama", "qwen2", "gpt2"];
+    public static readonly IReadOnlyList<string> KnownTypes = ["llama", "mistral", "qwen2", "qwen3", "gpt2", "gpt_neox"];
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>Reads a config.</summary>
     /// <param name="path">A <c>config.json</c> or another file of its form.</param>
@@ -15,14 +17,15 @@ public static class ModelConfigFile
     public static ModelConfig Read(string path)
     {
         var json = ReadJson(path);
-        var keys = new Keys(path, json);
+        var keys = new ConfigKeys(path, json);
         var type = json["model_type"] is null
             ? throw new BadInputException($"{path}: key model_type is missing; it names the architecture, one of {string.Join(", ", KnownTypes)}.")
             : keys.Text("model_type", "");
         return type switch
         {
-            "llama" or "qwen2" => Check(path, Llama(type, keys)),
-            "gpt2" => Check(path, Gpt2(keys)),
+            "llama" or "mistral" or "qwen2" or "qwen3" => Check(path, LlamaFamily.Read(type, keys)),
+            "gpt2" => Check(path, Gpt2Family.Read(keys)),
+            "gpt_neox" => Check(path, GptNeoxFamily.Read(keys)),
             _ => throw new BadInputException($"{path}: model_type '{type}' is not supported; known are {string.Join(", ", KnownTypes)}."),
         };
     }
@@ -33,8 +36,12 @@ public static class ModelConfigFile
     /// <param name="extra">Keys of our own, kept under <c>llmrl</c>.</param>
     public static string Write(ModelConfig config, bool scalarHead = false, IReadOnlyDictionary<string, double>? extra = null)
     {
-        var json = config.ModelType == "gpt2" ? WriteGpt2(config) : WriteLlama(config);
-        var family = config.ModelType switch { "gpt2" => "GPT2", "qwen2" => "Qwen2", _ => "Llama" };
+        var (json, family) = config.ModelType switch
+        {
+            "gpt2" => (Gpt2Family.Write(config), "GPT2"),
+            "gpt_neox" => (GptNeoxFamily.Write(config), "GPTNeoX"),
+            _ => (LlamaFamily.Write(config), $"{char.ToUpperInvariant(config.ModelType[0])}{config.ModelType[1..]}"),
+        };
         var suffix = scalarHead ? "ForSequenceClassification" : config.ModelType == "gpt2" ? "LMHeadModel" : "ForCausalLM";
         json["architectures"] = new JsonArray(family + suffix);
         json["model_type"] = config.ModelType;
@@ -43,7 +50,7 @@ public static class ModelConfigFile
         json["initializer_range"] = config.InitializerRange;
         json["tie_word_embeddings"] = config.TieWordEmbeddings;
         json["bos_token_id"] = config.BosTokenId;
-        json["eos_token_id"] = config.EosTokenId;
+        json["eos_token_id"] = EndIds(config);
         json["pad_token_id"] = config.PadTokenId;
         json["use_cache"] = true;
         if (scalarHead)
@@ -55,15 +62,47 @@ public static class ModelConfigFile
 
         if (extra is { Count: > 0 })
             json["llmrl"] = new JsonObject(extra.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value)));
-        return json.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n";
+        return json.ToJsonString(Indented) + "\n";
+    }
+
+    /// <summary><c>generation_config.json</c> of a model.</summary>
+    public static string WriteGeneration(ModelConfig config) =>
+        new JsonObject { ["bos_token_id"] = config.BosTokenId, ["eos_token_id"] = EndIds(config), ["pad_token_id"] = config.PadTokenId, ["do_sample"] = true }.ToJsonString(Indented) + "\n";
+
+    /// <summary>Adds the ids that end a sequence by a folder's <c>generation_config.json</c>: chat models name their end of turn there.</summary>
+    public static ModelConfig WithGeneration(ModelConfig config, string path)
+    {
+        if (!File.Exists(path))
+            return config;
+        var ids = new ConfigKeys(path, ReadJson(path)).Ints("eos_token_id").Where(id => id != config.EosTokenId && !config.MoreEosTokenIds.Contains(id)).ToList();
+        return config.EosTokenId is null
+            ? config with { EosTokenId = ids.Count > 0 ? ids[0] : null, MoreEosTokenIds = [.. ids.Skip(1)] }
+            : config with { MoreEosTokenIds = [.. config.MoreEosTokenIds, .. ids] };
     }
 
     /// <summary>A number of our own kept under <c>llmrl</c>, or null.</summary>
     public static double? Extra(string path, string key) => (double?)ReadJson(path)["llmrl"]?[key];
 
+    /// <summary>
+    /// Spellings of tensor names that a folder's weight file uses, kept under <c>llmrl.weight_names</c>: texts in Hugging Face's names and what stands for
+    /// them in the file, to be replaced in this order.
+    /// </summary>
+    public static IReadOnlyList<KeyValuePair<string, string>> WeightNames(string path)
+    {
+        if (ReadJson(path)["llmrl"]?["weight_names"] is not { } node)
+            return [];
+        return node is JsonObject map && map.All(pair => pair.Key.Length > 0 && pair.Value is JsonValue value && value.TryGetValue(out string? _))
+            ? [.. map.Select(pair => KeyValuePair.Create(pair.Key, (string)pair.Value!))]
+            : throw new BadInputException($"{path}: key llmrl.weight_names is {node.ToJsonString()} but an object of texts was expected, such as {{\"transformer.h.\": \"layers.\"}}.");
+    }
+
     /// <summary>Whether the config describes a model with a scalar head.</summary>
     public static bool HasScalarHead(string path) =>
         ReadJson(path)["architectures"] is JsonArray { Count: > 0 } names && ((string?)names[0])?.EndsWith("ForSequenceClassification", StringComparison.Ordinal) == true;
+
+    private static JsonNode? EndIds(ModelConfig config) => config.MoreEosTokenIds.Count == 0
+        ? (JsonNode?)config.EosTokenId
+        : new JsonArray([.. new[] { config.EosTokenId }.OfType<int>().Concat(config.MoreEosTokenIds).Select(id => (JsonNode)id)]);
 
     private static JsonObject ReadJson(string path)
     {
@@ -80,103 +119,6 @@ public static class ModelConfigFile
         }
     }
 
-    private static ModelConfig Llama(string type, Keys keys)
-    {
-        var heads = keys.Int("num_attention_heads");
-        var hidden = keys.Int("hidden_size");
-        keys.OneOf("hidden_act", "silu", ["silu", "swish"]);
-        // Older configs spell the key "type".
-        if (keys.Text("rope_type", keys.Text("type", "default")) is not ("default" or "") and var rope)
-            throw new BadInputException($"{keys.Path}: rope scaling '{rope}' is not supported yet; only plain rotary positions are.");
-        return new ModelConfig
-        {
-            ModelType = type,
-            VocabSize = keys.Int("vocab_size"),
-            HiddenSize = hidden,
-            NumLayers = keys.Int("num_hidden_layers"),
-            NumHeads = heads,
-            NumKeyValueHeads = keys.Int("num_key_value_heads", heads),
-            HeadDim = keys.Int("head_dim", hidden / Math.Max(1, heads)),
-            IntermediateSize = keys.Int("intermediate_size"),
-            MaxPositions = keys.Int("max_position_embeddings", 2048),
-            NormEpsilon = keys.Number("rms_norm_eps", 1e-6),
-            RopeTheta = keys.Number("rope_theta", 10000),
-            TieWordEmbeddings = keys.Bool("tie_word_embeddings", false),
-            QkvBias = type == "qwen2" || keys.Bool("attention_bias", false),
-            OutputBias = type != "qwen2" && keys.Bool("attention_bias", false),
-            MlpBias = keys.Bool("mlp_bias", false),
-            InitializerRange = keys.Number("initializer_range", 0.02),
-            BosTokenId = keys.OptionalInt("bos_token_id"),
-            EosTokenId = keys.OptionalInt("eos_token_id"),
-            PadTokenId = keys.OptionalInt("pad_token_id"),
-        };
-    }
-
-    private static ModelConfig Gpt2(Keys keys)
-    {
-        var heads = keys.Int("n_head");
-        var hidden = keys.Int("n_embd");
-        var activation = keys.OneOf("activation_function", "gelu_new", ["gelu_new", "gelu", "gelu_pytorch_tanh"]);
-        return new ModelConfig
-        {
-            ModelType = "gpt2",
-            VocabSize = keys.Int("vocab_size"),
-            HiddenSize = hidden,
-            NumLayers = keys.Int("n_layer"),
-            NumHeads = heads,
-            NumKeyValueHeads = heads,
-            HeadDim = hidden / Math.Max(1, heads),
-            IntermediateSize = keys.OptionalInt("n_inner") ?? 4 * hidden,
-            MaxPositions = keys.Int("n_positions", keys.OptionalInt("n_ctx") ?? 1024),
-            Norm = NormKind.LayerNorm,
-            NormEpsilon = keys.Number("layer_norm_epsilon", 1e-5),
-            Positions = PositionKind.Learned,
-            Mlp = activation == "gelu" ? MlpKind.Gelu : MlpKind.GeluTanh,
-            TieWordEmbeddings = keys.Bool("tie_word_embeddings", true),
-            QkvBias = true,
-            OutputBias = true,
-            MlpBias = true,
-            InitializerRange = keys.Number("initializer_range", 0.02),
-            BosTokenId = keys.OptionalInt("bos_token_id"),
-            EosTokenId = keys.OptionalInt("eos_token_id"),
-            PadTokenId = keys.OptionalInt("pad_token_id"),
-        };
-    }
-
-    private static JsonObject WriteLlama(ModelConfig config) => new()
-    {
-        ["hidden_size"] = config.HiddenSize,
-        ["num_hidden_layers"] = config.NumLayers,
-        ["num_attention_heads"] = config.NumHeads,
-        ["num_key_value_heads"] = config.NumKeyValueHeads,
-        ["head_dim"] = config.HeadDim,
-        ["intermediate_size"] = config.IntermediateSize,
-        ["max_position_embeddings"] = config.MaxPositions,
-        ["hidden_act"] = "silu",
-        ["rms_norm_eps"] = config.NormEpsilon,
-        // Both spellings: transformers before and since version 5.
-        ["rope_theta"] = config.RopeTheta,
-        ["rope_parameters"] = new JsonObject { ["rope_type"] = "default", ["rope_theta"] = config.RopeTheta },
-        ["attention_bias"] = config.QkvBias && config.OutputBias,
-        ["attention_dropout"] = 0.0,
-        ["mlp_bias"] = config.MlpBias,
-    };
-
-    private static JsonObject WriteGpt2(ModelConfig config) => new()
-    {
-        ["n_embd"] = config.HiddenSize,
-        ["n_layer"] = config.NumLayers,
-        ["n_head"] = config.NumHeads,
-        ["n_inner"] = config.IntermediateSize,
-        ["n_positions"] = config.MaxPositions,
-        ["n_ctx"] = config.MaxPositions,
-        ["activation_function"] = config.Mlp == MlpKind.Gelu ? "gelu" : "gelu_new",
-        ["layer_norm_epsilon"] = config.NormEpsilon,
-        ["attn_pdrop"] = 0.0,
-        ["embd_pdrop"] = 0.0,
-        ["resid_pdrop"] = 0.0,
-    };
-
     private static ModelConfig Check(string path, ModelConfig config)
     {
         void Require(bool holds, string problem)
@@ -192,56 +134,12 @@ public static class ModelConfigFile
         })
             Require(value > 0, $"{name} is {value} but must be positive");
         Require(config.NumHeads % config.NumKeyValueHeads == 0, $"num_attention_heads {config.NumHeads} is no multiple of num_key_value_heads {config.NumKeyValueHeads}");
-        Require(config.Positions != PositionKind.Rotary || config.HeadDim % 2 == 0, $"head_dim {config.HeadDim} is odd; rotary positions need an even one");
+        Require(config.Positions != PositionKind.Rotary || (config.RotaryDim % 2 == 0 && config.RotaryDim >= 2 && config.RotaryDim <= config.HeadDim),
+            $"{config.RotaryDim} of head_dim {config.HeadDim} features rotate; rotary positions need an even number of them, 2 to head_dim");
+        Require(config.RopeTheta > 0, $"rope_theta is {config.RopeTheta} but must be positive");
+        Require(config.RopeScaling?.Kind != RopeScalingKind.Dynamic || config.RotaryDim > 2, "dynamic rope scaling needs more than two rotating features");
+        Require(config.Window is not { Size: < 1 }, $"sliding_window is {config.Window?.Size} but must be positive or null");
+        Require(config.Window?.Layers is not { } layers || layers.Count == config.NumLayers, $"layer_types has {config.Window?.Layers?.Count} entries for {config.NumLayers} layers");
         return config;
-    }
-
-    /// <summary>Typed access to the config's keys, with errors that name file and key. Rope keys are also looked for where transformers 5 puts them.</summary>
-    private sealed class Keys(string path, JsonObject json)
-    {
-        public string Path => path;
-
-        public int Int(string key, int? fallback = null) =>
-            OptionalInt(key) ?? fallback ?? throw new BadInputException($"{path}: key {key} is missing; a whole number was expected.");
-
-        public int? OptionalInt(string key) => Find(key) switch
-        {
-            null => null,
-            JsonValue value when value.TryGetValue(out int number) => number,
-            JsonValue value when value.TryGetValue(out double real) && real == Math.Floor(real) && Math.Abs(real) < int.MaxValue => (int)real,
-            JsonArray { Count: > 0 } list when list[0] is JsonValue first && first.TryGetValue(out int number) => number,
-            var other => throw Wrong(key, other, "a whole number"),
-        };
-
-        public double Number(string key, double fallback) => Find(key) switch
-        {
-            null => fallback,
-            JsonValue value when value.TryGetValue(out double number) => number,
-            var other => throw Wrong(key, other, "a number"),
-        };
-
-        public bool Bool(string key, bool fallback) => Find(key) switch
-        {
-            null => fallback,
-            JsonValue value when value.TryGetValue(out bool flag) => flag,
-            var other => throw Wrong(key, other, "true or false"),
-        };
-
-        public string Text(string key, string fallback) => Find(key) switch
-        {
-            null => fallback,
-            JsonValue value when value.TryGetValue(out string? text) => text,
-            var other => throw Wrong(key, other, "a text"),
-        };
-
-        public string OneOf(string key, string fallback, string[] known)
-        {
-            var value = Text(key, fallback);
-            return known.Contains(value) ? value : throw new BadInputException($"{path}: {key} '{value}' is not supported; known are {string.Join(", ", known)}.");
-        }
-
-        private JsonNode? Find(string key) => json[key] ?? (json["rope_parameters"] as JsonObject)?[key] ?? (json["rope_scaling"] as JsonObject)?[key];
-
-        private BadInputException Wrong(string key, JsonNode node, string expected) => new($"{path}: key {key} is {node.ToJsonString()} but {expected} was expected.");
     }
 }

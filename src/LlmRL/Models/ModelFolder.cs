@@ -1,15 +1,16 @@
-using System.Text.Json;
 using LlmRL.Runs;
 using LlmRL.Tokenization;
 using static TorchSharp.torch;
 
 namespace LlmRL.Models;
 
-/// <summary>Reads and writes models as folders in Hugging Face layout: <c>config.json</c>, <c>model.safetensors</c> (or shards with an index), tokenizer files.</summary>
+/// <summary>
+/// Reads and writes models as folders in Hugging Face layout: <c>config.json</c>, weights (<c>model.safetensors</c>, or shards with an index; read also from PyTorch's
+/// <c>.bin</c>, <c>.pt</c>, <c>.pth</c>), tokenizer files.
+/// </summary>
 public static class ModelFolder
 {
-    internal const string WeightsName = "model.safetensors", IndexName = "model.safetensors.index.json";
-    private const string ConfigName = "config.json", ShiftKey = "score_shift";
+    private const string ConfigName = "config.json", GenerationName = "generation_config.json", ShiftKey = "score_shift";
 
     /// <summary>Whether a path looks like a model folder.</summary>
     public static bool IsModel(string path) => File.Exists(Path.Combine(path, ConfigName));
@@ -17,7 +18,7 @@ public static class ModelFolder
     /// <summary>The architecture of the model in a folder.</summary>
     /// <exception cref="BadInputException">There is none, or its config cannot be read.</exception>
     public static ModelConfig ReadConfig(string folder) => Directory.Exists(folder)
-        ? ModelConfigFile.Read(Path.Combine(folder, ConfigName))
+        ? ModelConfigFile.WithGeneration(ModelConfigFile.Read(Path.Combine(folder, ConfigName)), Path.Combine(folder, GenerationName))
         : throw new BadInputException($"{folder}: no such model folder. It must hold config.json and model.safetensors in Hugging Face layout.");
 
     /// <summary>Checks, without reading the weights, that a folder's files are whole and that every tensor is there in the right shape.</summary>
@@ -27,9 +28,9 @@ public static class ModelFolder
     {
         var config = ReadConfig(folder);
         var hasScore = ModelConfigFile.HasScalarHead(Path.Combine(folder, ConfigName));
-        using var files = OpenWeights(folder);
+        using var files = WeightFiles.Open(folder, ModelConfigFile.WeightNames(Path.Combine(folder, ConfigName)));
         foreach (var part in ParameterLayout.Of(config, hasScore).SelectMany(spec => spec.Parts))
-            files.Find(part);
+            files.Check(part);
         return hasScore;
     }
 
@@ -53,7 +54,7 @@ public static class ModelFolder
             if (scalarHead && !hasScore)
                 model.Parameters.Initialize(config, seed);
             model.ScoreShift = ModelConfigFile.Extra(configPath, ShiftKey) ?? 0;
-            using var files = OpenWeights(folder);
+            using var files = WeightFiles.Open(folder, ModelConfigFile.WeightNames(configPath));
             foreach (var (spec, offset) in model.Parameters.Specs.Zip(model.Parameters.Offsets))
             {
                 if (spec.Name != ParameterLayout.ScoreName || hasScore)
@@ -85,107 +86,20 @@ public static class ModelFolder
         WeightWriter.Write(model.Parameters, folder, maxShardBytes);
         tokenizer?.Save(folder);
         if (!model.HasScalarHead)
-            AtomicFile.WriteAllText(Path.Combine(folder, "generation_config.json"), GenerationConfig(model.Config));
+            AtomicFile.WriteAllText(Path.Combine(folder, GenerationName), ModelConfigFile.WriteGeneration(model.Config));
         // The config comes last: a folder with one is complete.
         AtomicFile.WriteAllText(Path.Combine(folder, ConfigName), ModelConfigFile.Write(model.Config, model.HasScalarHead, extra));
     }
-
-    private static string GenerationConfig(ModelConfig config) => JsonSerializer.Serialize(
-        new Dictionary<string, object?> { ["bos_token_id"] = config.BosTokenId, ["eos_token_id"] = config.EosTokenId, ["pad_token_id"] = config.PadTokenId, ["do_sample"] = true },
-        JsonLayout.Indented) + "\n";
 
     private static void LoadParameter(WeightFiles files, FlatParameters parameters, ParameterSpec spec, long start)
     {
         foreach (var part in spec.Parts)
         {
-            var (reader, entry) = files.Find(part);
-            var values = new float[part.Elements];
-            reader.Read(entry, values);
-            if (part.Transposed)
-            {
-                var turned = new float[values.Length];
-                Transpose(values, turned, part.FileShape[0], part.FileShape[1]);
-                values = turned;
-            }
-
+            var values = files.Read(part);
             using var guard = no_grad();
             using var scope = NewDisposeScope();
             parameters.Values.narrow(0, start, part.Elements).copy_(tensor(values));
             start += part.Elements;
         }
-    }
-
-    internal static void Transpose(ReadOnlySpan<float> source, Span<float> destination, long rows, long columns)
-    {
-        for (var r = 0; r < rows; r++)
-        {
-            for (var c = 0; c < columns; c++)
-                destination[(int)(c * rows + r)] = source[(int)(r * columns + c)];
-        }
-    }
-
-    private static WeightFiles OpenWeights(string folder)
-    {
-        var single = Path.Combine(folder, WeightsName);
-        if (File.Exists(single))
-            return new WeightFiles([single]);
-        var index = Path.Combine(folder, IndexName);
-        if (!File.Exists(index))
-            throw new BadInputException($"{folder}: neither {WeightsName} nor {IndexName} is there; the weights are missing.");
-        try
-        {
-            using var json = JsonDocument.Parse(File.ReadAllBytes(index));
-            var names = json.RootElement.GetProperty("weight_map").EnumerateObject().Select(pair => pair.Value.GetString() ?? "").Distinct();
-            return new WeightFiles([.. names.Order(StringComparer.Ordinal).Select(name => Path.Combine(folder, Path.GetFileName(name)))]);
-        }
-        catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException)
-        {
-            throw new BadInputException($"{index}: no valid index: {fault.Message}", fault);
-        }
-    }
-
-    /// <summary>The open weight files of a folder.</summary>
-    private sealed class WeightFiles : IDisposable
-    {
-        private readonly List<SafetensorsReader> readers = [];
-
-        public WeightFiles(IReadOnlyList<string> paths)
-        {
-            try
-            {
-                foreach (var path in paths)
-                    readers.Add(new SafetensorsReader(path));
-            }
-            catch
-            {
-                Dispose();
-                throw;
-            }
-        }
-
-        public (SafetensorsReader Reader, SafetensorsEntry Entry) Find(ParameterPart part)
-        {
-            var (reader, entry) = Find(part.HuggingFaceName);
-            return entry.Shape.SequenceEqual(part.FileShape)
-                ? (reader, entry)
-                : throw new BadInputException($"{reader.Path}: tensor {entry.Name} has shape [{string.Join(", ", entry.Shape)}] but config.json asks for [{string.Join(", ", part.FileShape)}].");
-        }
-
-        private (SafetensorsReader Reader, SafetensorsEntry Entry) Find(string name)
-        {
-            // GPT-2's own files and some sequence classifiers leave the prefix of the body out.
-            foreach (var spelling in new[] { name, name[(name.IndexOf('.') + 1)..] })
-            {
-                foreach (var reader in readers)
-                {
-                    if (reader.Entries.TryGetValue(spelling, out var entry))
-                        return (reader, entry);
-                }
-            }
-
-            throw new BadInputException($"{readers[0].Path}: tensor {name} is missing; the weights do not belong to this config.json.");
-        }
-
-        public void Dispose() => readers.ForEach(reader => reader.Dispose());
     }
 }

@@ -18,14 +18,7 @@ public sealed record SafetensorsEntry(string Name, string Type, long[] Shape, lo
     public long Elements => Shape.Aggregate(1L, (product, size) => checked(product * size));
 
     /// <summary>Bytes of one element, or 0 for an unknown type.</summary>
-    public int ElementSize => Type switch
-    {
-        "F64" or "I64" or "U64" => 8,
-        "F32" or "I32" or "U32" => 4,
-        "F16" or "BF16" or "I16" or "U16" => 2,
-        "I8" or "U8" or "BOOL" => 1,
-        _ => 0,
-    };
+    public int ElementSize => ElementTypes.Size(Type);
 }
 
 /// <summary>
@@ -33,7 +26,7 @@ public sealed record SafetensorsEntry(string Name, string Type, long[] Shape, lo
 /// The header is checked against the file before anything is read, so that a cut or lying file is refused with one message.
 /// Format: github.com/huggingface/safetensors.
 /// </summary>
-public sealed unsafe class SafetensorsReader : IDisposable
+public sealed unsafe class SafetensorsReader : IWeightFile
 {
     private const long MaxHeader = 100_000_000;
     private readonly MemoryMappedFile map;
@@ -78,35 +71,20 @@ public sealed unsafe class SafetensorsReader : IDisposable
     /// <summary>The <c>__metadata__</c> text pairs.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
+    /// <inheritdoc/>
+    public long[]? ShapeOf(string name) => Entries.TryGetValue(name, out var entry) ? entry.Shape : null;
+
+    /// <inheritdoc/>
+    public void Read(string name, Span<float> destination) => Read(Entries[name], destination);
+
     /// <summary>Copies a floating-point tensor into float32 memory, widening F16 and BF16 and rounding F64.</summary>
     public void Read(SafetensorsEntry entry, Span<float> destination)
     {
         if (destination.Length != entry.Elements)
             throw new ArgumentException($"{entry.Name} has {entry.Elements} elements, the destination {destination.Length}");
         var source = new ReadOnlySpan<byte>(data + entry.Begin, checked((int)(entry.End - entry.Begin)));
-        switch (entry.Type)
-        {
-            case "F32":
-                MemoryMarshal.Cast<byte, float>(source).CopyTo(destination);
-                break;
-            case "F64":
-                var doubles = MemoryMarshal.Cast<byte, double>(source);
-                for (var i = 0; i < destination.Length; i++)
-                    destination[i] = (float)doubles[i];
-                break;
-            case "F16":
-                var halves = MemoryMarshal.Cast<byte, Half>(source);
-                for (var i = 0; i < destination.Length; i++)
-                    destination[i] = (float)halves[i];
-                break;
-            case "BF16":
-                var words = MemoryMarshal.Cast<byte, ushort>(source);
-                for (var i = 0; i < destination.Length; i++)
-                    destination[i] = BitConverter.UInt32BitsToSingle((uint)words[i] << 16);
-                break;
-            default:
-                throw new BadInputException($"{Path}: tensor {entry.Name} has type {entry.Type}; weights must be F32, F16, BF16 or F64.");
-        }
+        if (!ElementTypes.TryWiden(entry.Type, source, destination))
+            throw new BadInputException($"{Path}: tensor {entry.Name} has type {entry.Type}; weights must be F32, F16, BF16 or F64.");
     }
 
     /// <inheritdoc/>

@@ -86,6 +86,8 @@ public sealed class TokenScores : IDisposable
             var logits = LogitGradient(logSoftmax, start, count);
             gradients.Add(logits.matmul(head).MoveToOuterDisposeScope());
             headGradient.add_(logits.t().matmul(hidden.narrow(0, start, count)));
+            if (model.Parameters.Find(Transformer.HeadBiasName) is not null)
+                model.Parameters.Gradient(Transformer.HeadBiasName).add_(logits.sum(0L));
         }
 
         return cat(gradients).MoveToOuterDisposeScope();
@@ -137,7 +139,7 @@ public sealed class TokenScores : IDisposable
 
     private Tensor LogSoftmax(long start, long count)
     {
-        var logits = hidden.narrow(0, start, count).matmul(model.Parameters[model.HeadName].t());
+        var logits = model.Logits(hidden.narrow(0, start, count));
         return (temperature == 1 ? logits : logits / temperature).log_softmax(-1);
     }
 

@@ -8,14 +8,14 @@ namespace LlmRL.Models;
 
 /// <summary>
 /// A decoder-only transformer (Vaswani et al. 2017, pre-norm as in Radford et al. 2019 and Touvron et al. 2023), driven by a <see cref="ModelConfig"/>:
-/// x ← x + attention(norm(x)); x ← x + mlp(norm(x)), over every block, then a final norm. Its head is either a language model's (V rows, applied by
+/// x ← x + attention(norm(x)); x ← x + mlp(norm(x)), or both at once, over every block, then a final norm. Its head is either a language model's (V rows, applied by
 /// <see cref="TokenScores"/> only where it counts) or a scalar one (reward, value).
 /// </summary>
 public sealed class Transformer : IDisposable
 {
     private readonly LayerNames[] layers;
-    private readonly Dictionary<int, Tensor> causalMasks = [];
-    private Tensor? rotaryCos, rotarySin;
+    private readonly Dictionary<(int Length, int Window), Tensor> causalMasks = [];
+    private readonly RotaryTables? rotary;
     private FusedTransformer? fused;
 
     /// <summary>Reserves the weights of an architecture, all zero.</summary>
@@ -30,6 +30,7 @@ public sealed class Transformer : IDisposable
         HasScalarHead = scalarHead;
         Parameters = new FlatParameters(ParameterLayout.Of(config, scalarHead), Device, trainable);
         layers = [.. Enumerable.Range(0, config.NumLayers).Select(layer => new LayerNames(layer))];
+        rotary = config.Positions == PositionKind.Rotary ? new RotaryTables(config, Device) : null;
     }
 
     /// <summary>The architecture.</summary>
@@ -56,13 +57,16 @@ public sealed class Transformer : IDisposable
     /// <summary>The language model's head (V, D): the token embedding itself where the two are tied.</summary>
     public string HeadName => Parameters.Find("head") is null ? "embed" : "head";
 
+    /// <summary>Name of the head's bias (V), which few architectures have.</summary>
+    public const string HeadBiasName = "head_bias";
+
     /// <summary>The final hidden states, after the last norm.</summary>
     /// <param name="batch">N tokens of B sequences.</param>
     /// <returns>(N, D), with the autograd graph when the model is trainable and gradients are enabled.</returns>
     public Tensor Hidden(TokenBatch batch)
     {
-        if (batch.MaxLength > Config.MaxPositions)
-            throw new BadInputException($"a sequence of {batch.MaxLength} tokens is longer than the model's {Config.MaxPositions} positions; shorten prompts or completions, or raise max_position_embeddings.");
+        if (batch.MaxLength > Config.ContextLength)
+            throw new BadInputException($"a sequence of {batch.MaxLength} tokens is longer than the model's {Config.ContextLength} positions; shorten prompts or completions, or raise max_position_embeddings.");
         if (UsesKernels)
             return (fused ??= Fused()).Hidden(batch);
         using var scope = NewDisposeScope();
@@ -70,16 +74,18 @@ public sealed class Transformer : IDisposable
         if (Config.Positions == PositionKind.Learned)
             x = x + Functional.embedding(Parameters["positions"], batch.Positions);
         var attention = new AttentionInputs(this, batch);
-        foreach (var names in layers)
+        for (var layer = 0; layer < layers.Length; layer++)
         {
+            var names = layers[layer];
             using var layerScope = NewDisposeScope();
-            var mixed = attention.Attend(Linear(Norm(x, names.AttentionNorm, names.AttentionNormBias), names.Qkv, names.QkvBias));
-            x = x + Linear(mixed, names.Output, names.OutputBias);
-            x = x + Linear(Gate(Linear(Norm(x, names.MlpNorm, names.MlpNormBias), names.Up, names.UpBias)), names.Down, names.DownBias);
+            var mixed = attention.Attend(Linear(Norm(x, names.AttentionNorm, names.AttentionNormBias), names.Qkv, names.QkvBias), layer);
+            var middle = x + Linear(mixed, names.Output, names.OutputBias);
+            var mlpInput = Norm(Config.ParallelResidual ? x : middle, names.MlpNorm, names.MlpNormBias);
+            x = middle + Linear(Gate(Linear(mlpInput, names.Up, names.UpBias)), names.Down, names.DownBias);
             x.MoveToOuterDisposeScope();
         }
 
-        return Norm(x, "norm", "norm_bias").MoveToOuterDisposeScope();
+        return (Config.FinalNorm ? Norm(x, "norm", "norm_bias") : x).MoveToOuterDisposeScope();
     }
 
     /// <summary>The scalar head at every position: hidden · wᵀ + shift, (N).</summary>
@@ -95,7 +101,7 @@ public sealed class Transformer : IDisposable
     public Tensor Logits(Tensor hidden)
     {
         using var scope = NewDisposeScope();
-        return hidden.matmul(Parameters[HeadName].t()).MoveToOuterDisposeScope();
+        return Linear(hidden, HeadName, HeadBiasName).MoveToOuterDisposeScope();
     }
 
     /// <summary>The weights as the CPU's decoding path reads them: pointers into <see cref="Parameters"/>, valid as long as this model lives.</summary>
@@ -122,6 +128,8 @@ public sealed class Transformer : IDisposable
                 AttentionNormBias = At(names.AttentionNormBias),
                 Qkv = At(names.Qkv),
                 QkvBias = At(names.QkvBias),
+                QueryNorm = At(names.QueryNorm),
+                KeyNorm = At(names.KeyNorm),
                 Output = At(names.Output),
                 OutputBias = At(names.OutputBias),
                 MlpNorm = At(names.MlpNorm),
@@ -142,6 +150,7 @@ public sealed class Transformer : IDisposable
             FinalNorm = At("norm"),
             FinalNormBias = At("norm_bias"),
             Head = At(HeadName),
+            HeadBias = At(HeadBiasName),
         };
     }
 
@@ -150,16 +159,11 @@ public sealed class Transformer : IDisposable
     {
         foreach (var mask in causalMasks.Values)
             mask.Dispose();
-        rotaryCos?.Dispose();
-        rotarySin?.Dispose();
+        rotary?.Dispose();
         Parameters.Dispose();
     }
 
-    private FusedTransformer Fused()
-    {
-        var (cos, sin) = Config.Positions == PositionKind.Rotary ? Rotary() : default((Tensor?, Tensor?));
-        return new FusedTransformer(DecoderWeights(), Parameters.Trainable ? DecoderGradients() : null, Parameters["norm"], cos, sin);
-    }
+    private FusedTransformer Fused() => new(DecoderWeights(), Parameters.Trainable ? DecoderGradients() : null, Parameters["embed"], rotary);
 
     private Tensor Linear(Tensor x, string weight, string bias) => F.linear(x, Parameters[weight], Parameters.Find(bias));
 
@@ -167,9 +171,10 @@ public sealed class Transformer : IDisposable
     {
         if (Config.Norm == NormKind.LayerNorm)
             return F.layer_norm(x, [Config.HiddenSize], Parameters[weight], Parameters[bias], Config.NormEpsilon);
-        var inverse = (x.square().mean([-1], keepdim: true) + Config.NormEpsilon).rsqrt();
-        return x * inverse * Parameters[weight];
+        return RmsNorm(x, weight);
     }
+
+    private Tensor RmsNorm(Tensor x, string weight) => x * (x.square().mean([-1], keepdim: true) + Config.NormEpsilon).rsqrt() * Parameters[weight];
 
     private Tensor Gate(Tensor up)
     {
@@ -188,39 +193,16 @@ public sealed class Transformer : IDisposable
     /// <summary>½x(1 + tanh(√(2/π)(x + 0.044715x³))) (Hendrycks &amp; Gimpel 2016, arXiv 1606.08415).</summary>
     private static Tensor GeluTanh(Tensor x) => 0.5 * x * (1.0 + ((x + 0.044715 * x.pow(3)) * Math.Sqrt(2 / Math.PI)).tanh());
 
-    /// <summary>0 on and below the diagonal, −∞ above: (T, T).</summary>
-    private Tensor CausalMask(int length)
+    /// <summary>0 on the diagonal and the window − 1 entries left of it, −∞ elsewhere: (T, T).</summary>
+    private Tensor CausalMask(int length, int window)
     {
-        if (causalMasks.TryGetValue(length, out var mask))
+        window = Math.Min(window, length);
+        if (causalMasks.TryGetValue((length, window), out var mask))
             return mask;
         using var scope = NewDisposeScope();
-        mask = full([length, length], double.NegativeInfinity, dtype: ScalarType.Float32, device: Device).triu(1).DetachFromDisposeScope();
-        return causalMasks[length] = mask;
-    }
-
-    /// <summary>cos and sin of position · θ^(−2i/E), each frequency twice so that both halves of a head find theirs: (MaxPositions, E).</summary>
-    private (Tensor Cos, Tensor Sin) Rotary()
-    {
-        if (rotaryCos is null || rotarySin is null)
-        {
-            int half = Config.HeadDim / 2, positions = Config.MaxPositions;
-            float[] cos = new float[positions * Config.HeadDim], sin = new float[positions * Config.HeadDim];
-            for (var p = 0; p < positions; p++)
-            {
-                for (var i = 0; i < half; i++)
-                {
-                    var (s, c) = Math.SinCos(p * Math.Pow(Config.RopeTheta, -2.0 * i / Config.HeadDim));
-                    cos[p * Config.HeadDim + i] = cos[p * Config.HeadDim + half + i] = (float)c;
-                    sin[p * Config.HeadDim + i] = sin[p * Config.HeadDim + half + i] = (float)s;
-                }
-            }
-
-            using var scope = NewDisposeScope();
-            rotaryCos = tensor(cos, [positions, Config.HeadDim]).to(Device).DetachFromDisposeScope();
-            rotarySin = tensor(sin, [positions, Config.HeadDim]).to(Device).DetachFromDisposeScope();
-        }
-
-        return (rotaryCos, rotarySin);
+        var nothing = full([length, length], double.NegativeInfinity, dtype: ScalarType.Float32, device: Device);
+        mask = window < length ? nothing.triu(1) + nothing.tril(-window) : nothing.triu(1);
+        return causalMasks[(length, window)] = mask.DetachFromDisposeScope();
     }
 
     /// <summary>What attention needs of a batch, made once and used by every layer.</summary>
@@ -229,7 +211,6 @@ public sealed class Transformer : IDisposable
         private readonly Transformer model;
         private readonly TokenBatch batch;
         private readonly Tensor? cos, sin;
-        private readonly Tensor mask;
         private readonly int heads, groups, width, size, length;
 
         public AttentionInputs(Transformer model, TokenBatch batch)
@@ -237,23 +218,23 @@ public sealed class Transformer : IDisposable
             (this.model, this.batch) = (model, batch);
             (heads, groups, width) = (model.Config.NumHeads, model.Config.NumKeyValueHeads, model.Config.HeadDim);
             (size, length) = (batch.Sequences.Count, batch.MaxLength);
-            if (model.Config.Positions == PositionKind.Rotary)
-            {
-                var (allCos, allSin) = model.Rotary();
-                cos = allCos.index_select(0, batch.Positions).unsqueeze(1);
-                sin = allSin.index_select(0, batch.Positions).unsqueeze(1);
-            }
-
-            mask = model.CausalMask(length);
+            if (model.rotary?.For(batch) is not { } angles)
+                return;
+            cos = angles.Cos.index_select(0, angles.Rows).unsqueeze(1);
+            sin = angles.Sin.index_select(0, angles.Rows).unsqueeze(1);
         }
 
         /// <summary>softmax(QKᵀ/√E + causal mask) V per head; (N, (H + 2K)·E) → (N, H·E).</summary>
-        public Tensor Attend(Tensor qkv)
+        public Tensor Attend(Tensor qkv, int layer)
         {
             var split = qkv.view(-1, heads + 2 * groups, width);
             var queryKey = split.narrow(1, 0, heads + groups);
+            var names = model.layers[layer];
+            if (model.Config.QkNorm)
+                queryKey = cat([model.RmsNorm(queryKey.narrow(1, 0, heads), names.QueryNorm), model.RmsNorm(queryKey.narrow(1, heads, groups), names.KeyNorm)], 1);
             if (cos is not null && sin is not null)
                 queryKey = Rotate(queryKey, cos, sin);
+            var mask = model.CausalMask(length, model.Config.WindowOf(layer));
             var query = PerHead(queryKey.narrow(1, 0, heads));
             var key = Share(PerHead(queryKey.narrow(1, heads, groups)));
             var value = Share(PerHead(split.narrow(1, heads + groups, groups)));
@@ -262,11 +243,14 @@ public sealed class Transformer : IDisposable
             return batch.UnpadIndex is null ? mixed : mixed.index_select(0, batch.UnpadIndex);
         }
 
-        /// <summary>x·cos + rotate_half(x)·sin with rotate_half(x) = (−x₂, x₁).</summary>
-        private static Tensor Rotate(Tensor x, Tensor cos, Tensor sin)
+        /// <summary>x·cos + rotate_half(x)·sin with rotate_half(x) = (−x₂, x₁), over the first R features.</summary>
+        private Tensor Rotate(Tensor x, Tensor cos, Tensor sin)
         {
-            var halves = x.chunk(2, -1);
-            return x * cos + cat([-halves[1], halves[0]], -1) * sin;
+            var turning = model.Config.RotaryDim;
+            var part = turning == width ? x : x.narrow(2, 0, turning);
+            var halves = part.chunk(2, -1);
+            var turned = part * cos + cat([-halves[1], halves[0]], -1) * sin;
+            return turning == width ? turned : cat([turned, x.narrow(2, turning, width - turning)], -1);
         }
 
         /// <summary>(N, heads, E) → (B·heads, T, E), padded.</summary>
@@ -288,6 +272,7 @@ public sealed class Transformer : IDisposable
     {
         public readonly string AttentionNorm = $"layers.{layer}.attention_norm", AttentionNormBias = $"layers.{layer}.attention_norm_bias";
         public readonly string Qkv = $"layers.{layer}.qkv", QkvBias = $"layers.{layer}.qkv_bias";
+        public readonly string QueryNorm = $"layers.{layer}.query_norm", KeyNorm = $"layers.{layer}.key_norm";
         public readonly string Output = $"layers.{layer}.output", OutputBias = $"layers.{layer}.output_bias";
         public readonly string MlpNorm = $"layers.{layer}.mlp_norm", MlpNormBias = $"layers.{layer}.mlp_norm_bias";
         public readonly string Up = $"layers.{layer}.up", UpBias = $"layers.{layer}.up_bias";

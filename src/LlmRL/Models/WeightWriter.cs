@@ -13,7 +13,7 @@ internal static class WeightWriter
         var shards = Shards(items, maxShardBytes);
         if (shards.Count == 1)
         {
-            AtomicFile.Write(Path.Combine(folder, ModelFolder.WeightsName), stream => SafetensorsWriter.Write(stream, items));
+            AtomicFile.Write(Path.Combine(folder, WeightFiles.SafetensorsName), stream => SafetensorsWriter.Write(stream, items));
             return;
         }
 
@@ -26,10 +26,10 @@ internal static class WeightWriter
             shard.ForEach(item => map[item.Name] = name);
         }
 
-        AtomicFile.WriteAllText(Path.Combine(folder, ModelFolder.IndexName), JsonSerializer.Serialize(
+        AtomicFile.WriteAllText(Path.Combine(folder, WeightFiles.SafetensorsIndex), JsonSerializer.Serialize(
             new { metadata = new { total_size = items.Sum(Bytes) }, weight_map = map }, JsonLayout.Indented) + "\n");
         // A reader takes the single file first: one that an earlier save left would hide the shards.
-        File.Delete(Path.Combine(folder, ModelFolder.WeightsName));
+        File.Delete(Path.Combine(folder, WeightFiles.SafetensorsName));
     }
 
     /// <summary>Consecutive items up to the limit; one that is larger has a shard of its own.</summary>
@@ -66,11 +66,7 @@ internal static class WeightWriter
                 items.Add(new SafetensorsWriter.Item(part.HuggingFaceName, part.FileShape, destination =>
                 {
                     using var slice = host.narrow(0, begin, part.Elements);
-                    var values = Native.NativeTorch.AsSpan<float>(slice);
-                    if (part.Transposed)
-                        ModelFolder.Transpose(values, destination, part.Shape[0], part.Shape[1]);
-                    else
-                        values.CopyTo(destination);
+                    part.ToFile(Native.NativeTorch.AsSpan<float>(slice), destination);
                 }));
                 offset += part.Elements;
             }

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using LlmRL.Data;
 using LlmRL.Recipes.Binding;
+using LlmRL.Tokenization;
 
 namespace LlmRL.Recipes;
 
@@ -23,11 +24,24 @@ public sealed record DataSource : IValidated
     /// <summary>Settings of the TL;DR generator.</summary>
     public TldrSettings? Tldr { get; init; }
 
-    /// <summary>A JSON Lines file (<c>.jsonl</c>, <c>.jsonl.gz</c>), a JSON array, or CSV.</summary>
+    /// <summary>
+    /// A file: JSON Lines (<c>.jsonl</c>), a JSON array (<c>.json</c>), CSV (<c>.csv</c>, <c>.tsv</c>), each also with <c>.gz</c>, or Parquet; or a pattern
+    /// such as <c>train-*.parquet</c>, whose files are read as one.
+    /// </summary>
     public string? Path { get; init; }
+
+    /// <summary>A query over the files, visible as the view <c>data</c>, in DuckDB's SQL: <c>select question as prompt from data</c>.</summary>
+    public string? Sql { get; init; }
 
     /// <summary>Which columns of the file are prompt, completion, chosen, rejected, answer; well-known names are found by themselves.</summary>
     public ColumnMap? Columns { get; init; }
+
+    /// <summary>Most tokens of a prompt; null: any number, as far as they fit the model.</summary>
+    [Range(1, 1 << 20)]
+    public int? MaxPromptLength { get; init; }
+
+    /// <summary>What becomes of prompts with more than <see cref="MaxPromptLength"/> tokens.</summary>
+    public TruncationMode TruncationMode { get; init; }
 
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Validate()
@@ -42,13 +56,25 @@ public sealed record DataSource : IValidated
             yield return (nameof(Tldr), "these settings belong to generator: tldr");
         if (Columns is not null && Path is null)
             yield return (nameof(Columns), "columns are those of a file; name it under path");
-        if (Path is not null && !File.Exists(ProgramPaths.Resolve(Path)))
-            yield return (nameof(Path), $"{Path}: no such file; paths are relative to the current folder, then to the program's");
+        if (TruncationMode != TruncationMode.Drop && MaxPromptLength is null)
+            yield return (nameof(TruncationMode), "it says what becomes of long prompts; say under max_prompt_length which are long");
+        if (Sql is not null && Path is null)
+            yield return (nameof(Sql), "a query reads files; name them under path");
+        if (Path is not null && FileProblem(Path) is { } missing)
+            yield return (nameof(Path), missing);
         if (Path is null && Generator is not null && Generators.Names.Contains(Generator) && (Arithmetic is null || Generator == "arithmetic") && (Tldr is null || Generator == "tldr"))
         {
             foreach (var fault in GeneratorFaults())
                 yield return fault;
         }
+    }
+
+    private static string? FileProblem(string path)
+    {
+        var place = ProgramPaths.Resolve(path);
+        if (!ExampleFiles.IsPattern(place))
+            return File.Exists(place) || Directory.Exists(place) ? null : $"{path}: no such file; paths are relative to the current folder, then to the program's";
+        return ExampleFiles.Matches(place).Count > 0 ? null : $"{path}: no file matches; patterns are relative to the current folder";
     }
 
     /// <summary>Faults of a generator's settings, found by making its first row.</summary>
@@ -88,31 +114,40 @@ public sealed record DataSource : IValidated
     /// <summary>Opens a data set that a command named; its faults name the command's text.</summary>
     public IExampleSource Open(string text)
     {
-        foreach (var (_, problem) in Validate())
-            throw new BadInputException(Path is null ? $"{text}: {problem}." : $"{problem}. Generators are {string.Join(", ", Generators.Names)}, each with a split such as arithmetic/test.");
+        Check(text);
         return Open();
     }
 
-    /// <summary>Opens the data set.</summary>
+    /// <summary>Checks a data set that a command named.</summary>
+    /// <param name="text">What was typed.</param>
+    /// <exception cref="BadInputException">There is no such file or generator.</exception>
+    public void Check(string text)
+    {
+        foreach (var (_, problem) in Validate())
+            throw new BadInputException(Path is null ? $"{text}: {problem}." : $"{problem}. Generators are {string.Join(", ", Generators.Names)}, each with a split such as arithmetic/test.");
+    }
+
+    /// <summary>Opens the data set as a model sees it: conversations written by its chat template, prompts that fit.</summary>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="note">Told what the user should know: that rows are left out, that there is no chat template.</param>
+    public IExampleSource Open(Tokenizer tokenizer, Action<string>? note = null)
+    {
+        var source = Open();
+        if (MaxPromptLength is null && source.Format is not { IsConversational: true })
+            return source;
+        var prepared = new PreparedExamples(source, PlainChat.Form, MaxPromptLength is { } most ? new PromptLimit(tokenizer, most, TruncationMode) : null);
+        if (prepared.Count == 0)
+            throw new BadInputException($"{Path ?? Generator}: every prompt has more than {MaxPromptLength} tokens; raise max_prompt_length, or shorten them: truncation_mode: newline.");
+        if (prepared.Dropped > 0)
+            note?.Invoke($"{Path ?? Generator}: {prepared.Dropped:N0} of {source.Count:N0} rows are left out, because their prompts have more than {MaxPromptLength} tokens.");
+        return prepared;
+    }
+
+    /// <summary>Opens the data set, with conversations written plainly.</summary>
     public IExampleSource Open()
     {
         if (Generator is not null)
             return Generators.Create(Generator, Split, Count ?? 10_000, (object?)Arithmetic ?? Tldr);
-        var file = ExampleFiles.Open(ProgramPaths.Resolve(Path!), Columns);
-        return Count is { } most && most < file.Count ? new FirstRows(file, most) : file;
-    }
-
-    private sealed class FirstRows(IExampleSource source, int count) : IExampleSource
-    {
-        public int Count => count;
-
-        public Example this[int index]
-        {
-            get
-            {
-                ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, count);
-                return source[index];
-            }
-        }
+        return ExampleFiles.Open(ProgramPaths.Resolve(Path!), Columns, Sql, Count);
     }
 }

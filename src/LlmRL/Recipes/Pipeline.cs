@@ -23,6 +23,9 @@ public sealed record PipelineOptions
     /// <summary>Continue an interrupted stage from its newest checkpoint.</summary>
     public bool Resume { get; init; }
 
+    /// <summary>Folders of other runs: a stage that one of them has finished with the same inputs and seed is taken from there.</summary>
+    public IReadOnlyList<string> Donors { get; init; } = [];
+
     /// <summary>The recipe's file, for messages; null where the recipe was made in code.</summary>
     public string? RecipeFile { get; init; }
 
@@ -34,6 +37,9 @@ public sealed record PipelineOptions
 
     /// <summary>What the user sees of the device.</summary>
     public required string DeviceText { get; init; }
+
+    /// <summary>Whether the results are printed at the end.</summary>
+    public bool ShowResults { get; init; } = true;
 
     /// <summary>The command as typed, for the report.</summary>
     public string? Command { get; init; }
@@ -48,17 +54,7 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
     public RunSummary Run(CancellationToken cancellation)
     {
         var wanted = Wanted();
-        var environment = new RunEnvironment
-        {
-            Recipe = recipe,
-            Tokenizer = OpenTokenizer(),
-            Device = options.Device,
-            Console = console,
-            Time = time,
-            Cancellation = cancellation,
-            Resume = options.Resume,
-        };
-        Preflight.Check(wanted, environment, Setting);
+        var environment = Checked(wanted, cancellation);
         var root = options.Out ?? Path.Combine("runs", $"{recipe.Name}-seed{recipe.Seed}");
         if (options.EvaluateOnly && wanted.Exists(stage => stage.HasModel) && !Directory.Exists(root))
             throw new BadInputException($"{root}: no such run. Run the recipe first: ./llmrl run {options.RecipeFile}, or name its folder with --out.");
@@ -67,7 +63,7 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
         console.RunStarted(recipe.Name, [.. wanted.Select(stage => stage.Name)], options.DeviceText, directory.Root);
         var ledger = new StageLedger(directory, recipe);
         var summary = NewSummary(directory);
-        var outdated = Prepare(wanted, ledger, summary, directory);
+        var outdated = Prepare(wanted, ledger, ref summary, directory);
         AtomicFile.WriteAllText(directory.RecipePath, RecipeWriter.Write(recipe));
         using var log = new RunLog(directory, console, time, Environment.MachineName);
         (environment.Directory, environment.Log) = (directory, log);
@@ -90,18 +86,61 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
         summary = summary with { Stages = [.. recipe.Stages.Select(stage => summary.Stage(stage.Name)).OfType<StageSummary>()] };
         summary.Write(directory.SummaryPath);
         Report.Write(directory);
-        console.RunFinished(summary, directory);
+        if (options.ShowResults)
+            console.RunFinished(summary, directory);
         return summary;
     }
 
-    /// <summary>Finds the stages that must run, and clears away what earlier runs of them left, except checkpoints to resume from.</summary>
-    private HashSet<Stage> Prepare(List<Stage> wanted, StageLedger ledger, RunSummary summary, RunDirectory directory)
+    /// <summary>Looks for what would stop a stage, and does nothing else.</summary>
+    /// <exception cref="BadInputException">The first fault, with the setting to blame.</exception>
+    public void Check() => Checked(Wanted(), default);
+
+    /// <summary>Whether a folder holds a run of the recipe with every stage finished and no input changed since.</summary>
+    public static bool IsFinished(Recipe recipe, string folder)
     {
-        var outdated = wanted.Where(stage => summary.Stage(stage.Name) is null || !ledger.IsFinished(stage)).ToHashSet();
+        if (RunDirectory.TryOpen(folder) is not { } directory)
+            return false;
+        var ledger = new StageLedger(directory, recipe);
+        return RunSummary.Read(directory.SummaryPath) is { } summary && recipe.Stages.All(stage => summary.Stage(stage.Name) is not null && ledger.IsFinished(stage));
+    }
+
+    private RunEnvironment Checked(List<Stage> wanted, CancellationToken cancellation)
+    {
+        var environment = new RunEnvironment
+        {
+            Recipe = recipe,
+            Tokenizer = OpenTokenizer(),
+            Device = options.Device,
+            Console = console,
+            Time = time,
+            Cancellation = cancellation,
+            Resume = options.Resume,
+        };
+        Preflight.Check(wanted, environment, Setting);
+        return environment;
+    }
+
+    /// <summary>Finds the stages that must run, and clears away what earlier runs of them left, except checkpoints to resume from.</summary>
+    private HashSet<Stage> Prepare(List<Stage> wanted, StageLedger ledger, ref RunSummary summary, RunDirectory directory)
+    {
+        var known = summary;
+        var outdated = wanted.Where(stage => known.Stage(stage.Name) is null || !ledger.IsFinished(stage)).ToHashSet();
         if (options.EvaluateOnly && wanted.Find(stage => stage.HasModel && outdated.Contains(stage)) is { } untrained)
             throw new BadInputException($"{directory.Root}: stage {untrained.Name} is not finished, or was made with other settings. Run the recipe first: ./llmrl run {options.RecipeFile}");
-        foreach (var stage in outdated)
+        foreach (var stage in wanted.Where(outdated.Contains).ToList())
         {
+            if (FinishedStages.Find(stage, ledger.InputsOf(stage), options.Donors) is { } found)
+            {
+                ledger.Begin(stage, resume: false);
+                FinishedStages.Copy(stage, found.Donor, directory);
+                summary = summary.With(found.Result);
+                summary.Write(directory.SummaryPath);
+                ledger.Finish(stage);
+                outdated.Remove(stage);
+                console.Note($"{stage.Name}  is the same in {found.Donor.Root}, taken from there");
+                continue;
+            }
+
             var checkpoint = directory.CheckpointSteps(stage.Name).LastOrDefault();
             if (ledger.Begin(stage, options.Resume))
                 StageLogs.ForgetAfter(directory, stage.Name, checkpoint);
@@ -114,11 +153,11 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
 
     private string Setting(string key) => options.NameSetting?.Invoke(key) ?? $"{(options.RecipeFile is { } file ? RecipeBinder.Locate(file, key) : recipe.Name)}: {key}";
 
-    private Tokenizer OpenTokenizer()
+    private Tokenizer? OpenTokenizer()
     {
         try
         {
-            return recipe.Model.OpenTokenizer();
+            return recipe.Model?.OpenTokenizer();
         }
         catch (BadInputException fault)
         {

@@ -92,7 +92,7 @@ internal sealed class Preflight
             return ConfigOf(StageReference.Of(stage)[0].Name);
         if (environment.FolderOf(reference) is { } folder)
             return ModelFolder.ReadConfig(folder);
-        return recipe.Model.Architecture(recipe.Model.Config!, environment.Tokenizer);
+        return recipe.Model!.Architecture(recipe.Model.Config!, environment.Tokenizer);
     }
 
     private void CheckOffline(OfflineStage stage, string key)
@@ -101,7 +101,7 @@ internal sealed class Preflight
         Blame($"{key}.data", () =>
         {
             var data = context.Open(stage.Data);
-            var positions = ConfigOf(stage.Policy).MaxPositions;
+            var positions = Math.Min(ConfigOf(stage.Policy).ContextLength, ConfigOf(stage.ReferenceModel ?? stage.Policy).ContextLength);
             var limit = Math.Min(stage.MaxLength ?? int.MaxValue, positions);
             var shortest = First(data, SampledRows).Min(example => stage.Encode(example, context).Sequences.Max(sequence => sequence.Length));
             if (shortest > limit)
@@ -123,8 +123,8 @@ internal sealed class Preflight
         {
             var data = context.Open(stage.Data);
             if (NeedsAnswer(stage.Reward))
-                Require(data[0], example => example.Answer ?? example.Completion, "reward: math compares with a gold answer", "answer");
-            var shortest = First(data, SampledRows).Min(example => context.EncodePrompt(example.Prompt).Length);
+                Require(data[0], example => example.Answer ?? example.Completion, "the reward compares with a gold answer", "answer");
+            var shortest = First(data, SampledRows).Min(example => context.EncodePrompt(example).Length);
             CheckRoom(stage.Policy, shortest, stage.MaxCompletionLength, $"the shortest of the first {Math.Min(SampledRows, data.Count)} prompts");
         });
     }
@@ -142,7 +142,7 @@ internal sealed class Preflight
                         Require(example, row => row.Answer ?? row.Completion, "pass_at_k compares with a gold answer", "answer");
                     if (stage.Judge is not null)
                         Require(example, row => row.Completion, "a judge compares with a reference completion", "completion");
-                    var length = context.EncodePrompt(example.Prompt).Length;
+                    var length = context.EncodePrompt(example).Length;
                     foreach (var policy in stage.Policies)
                         CheckRoom(policy, length, stage.MaxCompletionLength, $"the prompt at {example.Source}");
                 }
@@ -173,7 +173,7 @@ internal sealed class Preflight
     }
 
     private int Positions(string reference) =>
-        positionsOf.TryGetValue(reference, out var positions) ? positions : positionsOf[reference] = ConfigOf(reference).MaxPositions;
+        positionsOf.TryGetValue(reference, out var positions) ? positions : positionsOf[reference] = ConfigOf(reference).GenerationLength;
 
     private static void Require(Example example, Func<Example, string?> column, string why, string name)
     {
@@ -181,7 +181,7 @@ internal sealed class Preflight
             throw new BadInputException($"{example.Source}: {why}, which this row lacks; map its column under columns.{name}.");
     }
 
-    private static bool NeedsAnswer(IRewardSource reward) => reward is MathReward || (reward is WeightedReward sum && sum.Terms.Any(term => NeedsAnswer(term.Reward)));
+    private static bool NeedsAnswer(IRewardSource reward) => reward is MathReward or PrefixMatchReward || (reward is WeightedReward sum && sum.Terms.Any(term => NeedsAnswer(term.Reward)));
 
     private static IEnumerable<Example> First(IExampleSource data, int count) => Enumerable.Range(0, Math.Min(count, data.Count)).Select(i => data[i]);
 }

@@ -15,8 +15,8 @@ public sealed record Recipe : IValidated
     /// <summary>Seed of every random choice.</summary>
     public ulong Seed { get; init; } = 1;
 
-    /// <summary>The model and its tokenizer.</summary>
-    public required ModelSource Model { get; init; }
+    /// <summary>The model and its tokenizer; null where no stage works on a language model.</summary>
+    public ModelSource? Model { get; init; }
 
     /// <summary>The stages in order.</summary>
     public required IReadOnlyList<Stage> Stages { get; init; }
@@ -28,6 +28,8 @@ public sealed record Recipe : IValidated
             yield return (nameof(Stages), "the list is empty; a recipe needs at least one stage");
         if (Name.Length == 0 || Name.Any(c => c is '/' or '\\' || char.IsControl(c)) || Name is "." or "..")
             yield return (nameof(Name), $"'{Name}' cannot be part of a folder's name; use letters, digits, - and _");
+        if (Model is null && Stages.FirstOrDefault(stage => stage.NeedsLanguageModel) is { } needy)
+            yield return (nameof(Model), $"missing, and stage '{needy.Name}' works on a language model. Add model: {{ path: FOLDER }}, or model: {{ config: FILE, tokenizer: bytes }}");
         var known = new Dictionary<string, Stage?>(StringComparer.Ordinal) { [BaseModel] = null };
         for (var i = 0; i < Stages.Count; i++)
         {
@@ -66,6 +68,8 @@ public sealed record Recipe : IValidated
 
         if (source is { HasModel: false })
             return $"stage '{reference.Name}' leaves no model; name one that trains";
+        if (source is { NeedsLanguageModel: false })
+            return $"stage '{reference.Name}' trains no language model; name a stage that does";
         if (reference.ScalarHead == false && source is RewardModel)
             return $"stage '{reference.Name}' is a reward model, which writes no text; name a policy";
         if (reference.ScalarHead == true && source is not null and not RewardModel)

@@ -21,17 +21,13 @@ internal sealed class StageLedger
     public StageLedger(RunDirectory directory, Recipe recipe)
     {
         (this.directory, this.recipe) = (directory, recipe);
-        path = Path.Combine(directory.Root, "stages.json");
-        try
-        {
-            entries = File.Exists(path) ? JsonSerializer.Deserialize<Dictionary<string, Entry>>(File.ReadAllBytes(path)) ?? [] : [];
-        }
-        catch (JsonException)
-        {
-            // A damaged ledger costs time, not correctness: everything is done again.
-            entries = [];
-        }
+        path = PathIn(directory);
+        entries = Read(path);
     }
+
+    /// <summary>The finished stages of a run: name → hash of the inputs. Another process may be working on the run.</summary>
+    public static IReadOnlyDictionary<string, string> Finished(RunDirectory directory) =>
+        Read(PathIn(directory)).Where(pair => pair.Value.Finished).ToDictionary(pair => pair.Key, pair => pair.Value.Inputs);
 
     public bool IsFinished(Stage stage) => entries.TryGetValue(stage.Name, out var entry) && entry.Finished && entry.Inputs == InputsOf(stage)
         && (!stage.HasModel || Models.ModelFolder.IsModel(directory.Final(stage.Name)));
@@ -52,23 +48,44 @@ internal sealed class StageLedger
 
     public void Finish(Stage stage) => Save(stage, new Entry(InputsOf(stage), Finished: true));
 
+    private static string PathIn(RunDirectory directory) => Path.Combine(directory.Root, "stages.json");
+
+    private static Dictionary<string, Entry> Read(string path)
+    {
+        try
+        {
+            return File.Exists(path) ? JsonSerializer.Deserialize<Dictionary<string, Entry>>(File.ReadAllBytes(path)) ?? [] : [];
+        }
+        catch (JsonException)
+        {
+            // A damaged ledger costs time, not correctness: everything is done again.
+            return [];
+        }
+    }
+
     private void Save(Stage stage, Entry entry)
     {
         entries[stage.Name] = entry;
         AtomicFile.WriteAllText(path, JsonSerializer.Serialize(entries, JsonLayout.Indented) + "\n");
     }
 
-    private string InputsOf(Stage stage)
+    /// <summary>The hashes of a recipe's stages in order.</summary>
+    public static IReadOnlyList<string> InputsOf(Recipe recipe) => [.. recipe.Stages.Select(stage => InputsOf(stage, recipe))];
+
+    /// <summary>A hash of everything that decides what the stage leaves behind.</summary>
+    public string InputsOf(Stage stage) => InputsOf(stage, recipe);
+
+    private static string InputsOf(Stage stage, Recipe recipe)
     {
         var text = new StringBuilder();
         text.Append(typeof(StageLedger).Assembly.GetName().Version).Append('\n').Append(recipe.Seed).Append('\n');
-        text.Append(Fingerprint.Of(recipe.Model)).Append('\n').Append(Fingerprint.Of(stage)).Append('\n');
-        foreach (var file in FilesOf(recipe.Model).Concat(FilesOf(stage)))
+        text.Append(recipe.Model is { } model ? Fingerprint.Of(model) : "").Append('\n').Append(Fingerprint.Of(stage)).Append('\n');
+        foreach (var file in new object?[] { recipe.Model, stage }.OfType<object>().SelectMany(FilesOf))
             text.Append(Stamp(file)).Append('\n');
         foreach (var input in stage.Inputs.Distinct().Order(StringComparer.Ordinal))
         {
             var source = recipe.Stages.FirstOrDefault(other => other.Name == input);
-            text.Append(input).Append(' ').Append(source is not null ? InputsOf(source) : Stamp(input)).Append('\n');
+            text.Append(input).Append(' ').Append(source is not null ? InputsOf(source, recipe) : Stamp(input)).Append('\n');
         }
 
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));

@@ -24,6 +24,8 @@ internal sealed record StageReference(string Key, string Name, bool? ScalarHead)
         {
             case OfflineStage offline:
                 yield return new("policy", offline.Policy, stage is RewardModel ? null : false);
+                if (stage is Dpo { Reference: { } compared })
+                    yield return new("reference", compared, false);
                 break;
             case OnlineStage online:
                 yield return new("policy", online.Policy, false);

@@ -1,8 +1,10 @@
 using LlmRL.Data;
+using LlmRL.Rollouts;
+using LlmRL.Tokenization;
 
 namespace LlmRL.Rewards;
 
-/// <summary>Something that a recipe can put under <c>reward</c>: a <see cref="IReward"/>, a <see cref="LearnedReward"/>, or a <see cref="WeightedReward"/> of several.</summary>
+/// <summary>Something that a recipe can put under <c>reward</c>: a <see cref="IReward"/>, an <see cref="ITokenReward"/>, a <see cref="LearnedReward"/>, or a <see cref="WeightedReward"/> of several.</summary>
 public interface IRewardSource
 {
     /// <summary>Names of the stages or folders whose models it reads.</summary>
@@ -17,4 +19,18 @@ public interface IReward : IRewardSource
 
     /// <summary>The score of one completion's text (special tokens removed). Safe to call from several threads, never throws for any text.</summary>
     double Score(Example example, string completion);
+}
+
+/// <summary>Rewards the single tokens of a completion; their sum is part of its score. Algorithms with reward-to-go credit each token with what follows it.</summary>
+public interface ITokenReward : IRewardSource
+{
+    /// <summary>The name under which the sum is logged: <c>rewards/NAME/mean</c>.</summary>
+    string Name { get; }
+
+    /// <summary>The reward of each token. Safe to call from several threads, never throws for any completion.</summary>
+    /// <param name="example">The row of the data set.</param>
+    /// <param name="completion">The completion; its last token is the stop token unless the length limit cut it.</param>
+    /// <param name="tokenizer">Text ↔ ids.</param>
+    /// <param name="rewards">Receives r_t (T), one per token of the completion.</param>
+    void Score(Example example, Completion completion, Tokenizer tokenizer, Span<double> rewards);
 }

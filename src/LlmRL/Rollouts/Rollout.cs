@@ -38,6 +38,9 @@ public sealed class Trajectory
     /// <summary>Each reward by name, before weights and penalties.</summary>
     public Dictionary<string, double> Rewards { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Weighted rewards that belong to single tokens, part of <see cref="Score"/>; empty where all rewards are of the whole completion.</summary>
+    public double[] TokenRewards { get; set; } = [];
+
     /// <summary>The score of the whole completion that the algorithm learns from: weighted rewards after penalties.</summary>
     public double Score { get; set; }
 
@@ -74,6 +77,9 @@ public sealed class Trajectory
 /// <param name="GroupSize">G: completions per prompt.</param>
 public sealed record Rollout(IReadOnlyList<Trajectory> Trajectories, int GroupSize)
 {
+    /// <summary>Trajectories that were sampled and scored too, but replaced by others because their group's scores were all equal.</summary>
+    public IReadOnlyList<Trajectory> Replaced { get; init; } = [];
+
     /// <summary>Number of completion tokens.</summary>
     public int TokenCount => Trajectories.Sum(trajectory => trajectory.Length);
 

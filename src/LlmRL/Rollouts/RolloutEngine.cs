@@ -94,10 +94,11 @@ public sealed class RolloutEngine : IDisposable
             var prompt = prompts[i];
             if (prompt.Length == 0)
                 throw new BadInputException($"Prompt {i} is empty: give it at least one token, such as the beginning-of-sequence token.");
-            if (prompt.Length + (long)maxNewTokens > _config.MaxPositions)
+            if (prompt.Length + (long)maxNewTokens > _config.GenerationLength)
                 throw new BadInputException(
                     $"Prompt {i} has {prompt.Length} tokens, which with max_new_tokens {maxNewTokens} exceeds the model's "
-                    + $"{_config.MaxPositions} positions: shorten the prompt or lower max_new_tokens.");
+                    + $"{_config.GenerationLength} positions{(_config.GenerationLength < _config.ContextLength ? " (dynamic rope scaling cannot grow past them token by token)" : "")}: "
+                    + "shorten the prompt or lower max_new_tokens.");
             foreach (var token in prompt)
             {
                 if ((uint)token >= (uint)_config.VocabSize)

@@ -36,15 +36,6 @@ internal sealed class JsonLinesFile : IDisposable
 
     public string Path { get; }
 
-    /// <summary>Bytes so far, always the end of a line.</summary>
-    public long Length
-    {
-        get
-        {
-            lock (gate) return stream.Length;
-        }
-    }
-
     public void Append(Action<Utf8JsonWriter> writeProperties)
     {
         lock (gate)
@@ -63,20 +54,7 @@ internal sealed class JsonLinesFile : IDisposable
         }
     }
 
-    /// <summary>Cuts the file back to an earlier <see cref="Length"/>.</summary>
-    public void Truncate(long offset)
-    {
-        lock (gate)
-        {
-            if (offset < 0 || offset > stream.Length)
-                throw new ArgumentOutOfRangeException(nameof(offset), offset, $"{Path} has {stream.Length} bytes.");
-            if (offset > 0 && ByteAt(offset - 1) != NewLine)
-                throw new ArgumentException($"Offset {offset} of {Path} is not the end of a line.", nameof(offset));
-            stream.SetLength(offset);
-        }
-    }
-
-    /// <summary>Puts everything written so far on the disk itself, as a checkpoint that records <see cref="Length"/> needs.</summary>
+    /// <summary>Puts everything written so far on the disk itself.</summary>
     public void Sync()
     {
         lock (gate) stream.Flush(flushToDisk: true);

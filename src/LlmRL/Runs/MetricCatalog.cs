@@ -77,8 +77,9 @@ public static class MetricCatalog
         "sft" => ["loss", "mean_token_accuracy"],
         "reward_model" => ["accuracy", "loss", "margin"],
         "dpo" => ["rewards/accuracies", "rewards/margins", "loss"],
+        "control" => ["return", "entropy", "val/explained_variance"],
         "ppo" => ["objective/scores", "reward", "objective/kl", "kl", "completions/mean_length"],
-        "grpo" or "rloo" or "reinforce" or "rebel" => ["reward", "objective/scores", "kl", "objective/kl", "completions/mean_length"],
+        _ when StageKinds.IsOnline(kind) => ["reward", "objective/scores", "kl", "objective/kl", "completions/mean_length"],
         _ => ["reward", "objective/scores", "accuracy", "loss", "kl"],
     };
 

@@ -8,9 +8,10 @@ internal static class MetricTable
     // Metrics that share a plot share its explanation.
     private const string RewardRange = "Mean, lowest and highest reward in a batch; training may shift them all together.";
     private const string ImplicitReward = "β times the change in log-probability against the reference, by answer.";
+    private const string AnswerLogProb = "Log-probability of a whole answer under the policy; when both fall, the policy moves to answers that are in no pair.";
     private const string Length = "Length of a completion; a steady climb of the mean can show that length is being rewarded.";
     private const string ClippedTokens = "Share of tokens whose probability ratio reached the clip range; much of it means large updates.";
-    private const string ClipFractions = "Share of tokens at the clip range, for policy and value; much of it means large updates.";
+    private const string ClipFractions = "Share of tokens (or actions) at the clip range, for policy and value; much of it means large updates.";
     private const string Mismatch = "Difference between log-probabilities while sampling and while training; more than rounding error is a fault.";
 
     public static readonly MetricInfo[] Entries =
@@ -19,6 +20,8 @@ internal static class MetricTable
         new("win_rate", "Win rate", "win rate", "",
             "Share of prompts on which a judge prefers this policy's answer to the reference; ties count half.", Up),
         new("reward", "Reward", "reward", "", "Mean reward of the completions: what training tries to raise.", Up),
+        new("return", "Return", "return", "", "Mean undiscounted sum of rewards of the episodes that ended: what training tries to raise.", Up),
+        new("episode_length", "Episode length", "len", "steps", "Mean length of the episodes that ended."),
         new("objective/scores", "Score", "score", "", "Mean score of the reward model or verifier, without the KL penalty.", Up),
         new("objective/rlhf_reward", "Score minus KL penalty", "rlhf_reward", "",
             "What PPO maximises: the score less β times the KL divergence.", Up),
@@ -31,6 +34,8 @@ internal static class MetricTable
         new("rewards/chosen", "Implicit rewards", "chosen", "", ImplicitReward, Neutral, "dpo rewards"),
         new("rewards/rejected", "Implicit rewards", "rejected", "", ImplicitReward, Neutral,
             "dpo rewards"),
+        new("logps/chosen", "Log-probability of the answers", "chosen", "nats", AnswerLogProb, Neutral, "dpo logps"),
+        new("logps/rejected", "Log-probability of the answers", "rejected", "nats", AnswerLogProb, Neutral, "dpo logps"),
         new("margin", "Reward margin", "margin", "", "Mean reward of the preferred answer minus that of the other.", Up),
         new("mean_reward", "Rewards given", "mean", "", RewardRange, Neutral, "reward range"),
         new("min_reward", "Rewards given", "lowest", "", RewardRange, Neutral, "reward range"),
@@ -50,10 +55,11 @@ internal static class MetricTable
             "Share of completions that hit the length limit before they ended.", Down),
         new("val/num_eos_tokens", "Finished completions", "eos", "", "How many completions of the batch ended by themselves.", Up),
         new("loss", "Loss", "loss", "", "What the optimizer minimises.", Down),
+        new("nll_loss", "Loss of the chosen answers", "nll", "nats", "Mean negative log-likelihood per token of the chosen answers.", Down),
         new("eval_loss", "Held-out loss", "eval loss", "", "Loss on data that is not trained on: rises when the model starts to memorise.", Down),
         new("mean_token_accuracy", "Token accuracy", "acc", "", "Share of tokens that the model ranks first.", Up),
         new("perplexity", "Perplexity", "ppl", "", "exp of the mean loss per token: how many tokens the model hesitates between.", Down),
-        new("entropy", "Entropy", "entropy", "nats", "How undecided the policy is per token; near 0 it has stopped exploring.", Neutral),
+        new("entropy", "Entropy", "entropy", "nats", "How undecided the policy is per token (or action); near 0 it has stopped exploring.", Neutral),
         new("objective/entropy", "Entropy", "entropy", "nats",
             "How undecided the policy is, summed over a completion; near 0 it has stopped exploring."),
         new("policy/entropy_avg", "Entropy per token", "entropy", "nats", "How undecided the policy is per token; near 0 it has stopped exploring."),
@@ -63,6 +69,14 @@ internal static class MetricTable
         new("advantages/mean", "Advantages", "mean", "", "Mean and spread of the advantages of a step.", Neutral, "advantages"),
         new("advantages/std", "Advantages", "spread", "", "Mean and spread of the advantages of a step.", Neutral, "advantages"),
         new("policy/approxkl_avg", "KL of an update", "update kl", "nats", "How far one step's updates move the policy from the one that sampled."),
+        new("approx_kl", "KL of an update", "update kl", "nats", "KL per token (or action) from the policy that sampled to the one being updated: how far the epochs over one rollout have gone."),
+        new("early_stop", "Epochs ended early", "early stop", "", "Share of steps whose epochs ended because the update's KL exceeded target_kl."),
+        new("importance_weight", "Importance weight", "weight", "", "Mean weight of samples of an older policy: stays near 1."),
+        new("entropy_coef", "Entropy coefficient", "entropy coef", "", "Weight of the entropy bonus, as scheduled."),
+        new("dynamic_sampling/replaced_groups", "Replaced groups", "replaced", "", "Prompts whose completions all scored the same and were replaced by others."),
+        new("rejection_sampling/kept", "Imitated completions", "kept", "", "Completions of the step that were imitated; none of a prompt whose completions all score the same.", Up),
+        new("rejection_sampling/kept_reward", "Reward of imitated completions", "kept reward", "", "Mean reward of the completions that were imitated.", Up),
+        new("cispo_clip_ratio", "Clipped tokens", "capped", "", ClippedTokens, Neutral, "clip fraction"),
         new("clip_ratio/region_mean", "Clipped tokens", "clipped", "", ClippedTokens, Neutral, "clip fraction", "both bounds"),
         new("clip_ratio/low_mean", "Clipped tokens", "below", "", ClippedTokens, Neutral, "clip fraction"),
         new("clip_ratio/high_mean", "Clipped tokens", "above", "", ClippedTokens, Neutral, "clip fraction"),
@@ -79,6 +93,8 @@ internal static class MetricTable
         new("learning_rate", "Learning rate", "lr", "", "Step size of the optimizer, as scheduled."),
         new("lr", "Learning rate", "lr", "", "Step size of the optimizer, as scheduled."),
         new("num_tokens", "Tokens seen", "tokens", "tokens", "Tokens trained on so far."),
+        new("environment_steps", "Environment steps", "steps", "steps", "Steps taken in the environment so far."),
+        new("steps_per_second", "Throughput", "steps/s", "steps/s", "Environment steps per second, learning included.", Up),
         new("epoch", "Epoch", "epoch", "", "Passes over the data so far."),
         new("episode", "Episodes", "episodes", "", "Completions sampled so far."),
         new("tokens_per_second", "Throughput", "tok/s", "tokens/s", "Tokens sampled or trained on per second.", Up),

@@ -22,9 +22,6 @@ public sealed class MetricsWriter(string path) : IDisposable
 {
     private readonly JsonLinesFile file = new(path);
 
-    /// <summary>Bytes written so far: what a checkpoint records, and <see cref="Truncate"/> takes.</summary>
-    public long Length => file.Length;
-
     /// <summary>Appends the numbers of one step.</summary>
     /// <param name="step">The step of the stage.</param>
     /// <param name="stage">The stage's name.</param>
@@ -44,10 +41,6 @@ public sealed class MetricsWriter(string path) : IDisposable
             }
         });
     }
-
-    /// <summary>Cuts the file back to an earlier <see cref="Length"/>, as a run that resumes from a checkpoint does.</summary>
-    /// <exception cref="ArgumentException">The offset is beyond the end, or inside a line.</exception>
-    public void Truncate(long offset) => file.Truncate(offset);
 
     /// <summary>Puts everything written so far on the disk itself.</summary>
     public void Sync() => file.Sync();

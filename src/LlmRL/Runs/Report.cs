@@ -18,13 +18,7 @@ public static class Report
     {
         var data = ReportData.Read(directory);
         var html = new StringBuilder(1 << 16);
-        html.Append("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
-            // The page must stay self-contained: with this policy a browser fetches nothing for it.
-            .Append("<meta http-equiv=\"Content-Security-Policy\" ")
-            .Append("content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">")
-            .Append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">")
-            .Append("<title>").Append(Html.Escape(data.Name)).Append(" – LlmRL</title>\n<style>").Append(ReportAssets.Style)
-            .Append("</style></head><body>\n");
+        ReportPage.AppendHead(html, data.Name);
         AppendHeader(html, data);
         html.Append("<main>");
         foreach (var stage in data.Evaluations) AppendEvaluation(html, stage);
@@ -38,13 +32,12 @@ public static class Report
         }
 
         AppendOrigin(html, data);
-        html.Append("</main><div id=\"tip\" role=\"status\"></div><script>").Append(ReportAssets.Script).Append("</script></body></html>\n");
+        ReportPage.AppendEnd(html);
         return html.ToString();
     }
 
     private static void AppendHeader(StringBuilder html, ReportData data)
     {
-        html.Append("<header><div><h1>").Append(Html.Escape(data.Name)).Append("</h1><p>");
         var facts = new List<string> { data.Stages.Count == 1 ? "1 stage" : $"{data.Stages.Count} stages" };
         if (data.Summary is { } summary)
         {
@@ -53,15 +46,13 @@ public static class Report
             facts.Add(string.Create(CultureInfo.InvariantCulture, $"seed {summary.Seed}"));
         }
 
-        html.Append(Html.Escape(string.Join("  ·  ", facts))).Append("</p></div><nav>");
-        foreach (var stage in data.Evaluations.Concat(data.Trainings)) AppendLink(html, "stage-" + stage.Name, stage.Name);
-        foreach (var stage in data.Stages.Where(stage => stage.HasComparison)) AppendLink(html, "samples-" + stage.Name, "samples");
-        AppendLink(html, "origin", "recipe");
-        html.Append("</nav></header>");
+        ReportPage.AppendHeader(html, data.Name, facts,
+        [
+            .. data.Evaluations.Concat(data.Trainings).Select(stage => ("stage-" + stage.Name, stage.Name)),
+            .. data.Stages.Where(stage => stage.HasComparison).Select(stage => ("samples-" + stage.Name, "samples")),
+            ("origin", "recipe"),
+        ]);
     }
-
-    private static void AppendLink(StringBuilder html, string id, string text) =>
-        html.Append("<a href=\"#").Append(Html.Escape(id)).Append("\">").Append(Html.Escape(text)).Append("</a>");
 
     private static void AppendEvaluation(StringBuilder html, ReportStage stage)
     {
@@ -167,6 +158,8 @@ public static class Report
         if (!title.Equals(stage.Name, StringComparison.OrdinalIgnoreCase)) html.Append(" <small>").Append(Html.Escape(title)).Append("</small>");
         html.Append("</h2><p class=\"lead\">").Append(Html.Escape(StageKinds.Explanation(stage.Kind)));
         if (stage.Summary is null) html.Append(" This stage is not finished.");
+        foreach (var (metric, result) in stage.Summary?.Measured ?? [])
+            html.Append(" Measured at the end: ").Append(Html.Escape(metric)).Append(" <strong>").Append(Shown.Measured(result.Value, result.Error)).Append("</strong>.");
         html.Append("</p>");
         ReportCharts.AppendStage(html, stage);
         ReportSamples.AppendTraining(html, stage);
@@ -179,10 +172,10 @@ public static class Report
         if (data.Summary is { } summary)
         {
             html.Append("<dl>");
-            AppendFact(html, "command", summary.Command);
-            AppendFact(html, "program", summary.Version is null ? null : $"LlmRL {summary.Version}");
-            AppendFact(html, "device", summary.Device);
-            AppendFact(html, "seed", summary.Seed.ToString(CultureInfo.InvariantCulture));
+            ReportPage.AppendFact(html, "command", summary.Command);
+            ReportPage.AppendFact(html, "program", summary.Version is null ? null : $"LlmRL {summary.Version}");
+            ReportPage.AppendFact(html, "device", summary.Device);
+            ReportPage.AppendFact(html, "seed", summary.Seed.ToString(CultureInfo.InvariantCulture));
             html.Append("</dl>");
         }
 
@@ -191,10 +184,5 @@ public static class Report
         html.Append("<p class=\"note\">Faint lines are the values of each step, strong lines their trend ")
             .Append("(local linear regression over about a tenth of the steps). ")
             .Append("All numbers are in metrics.jsonl, timings.jsonl and summary.json beside this page.</p></section>");
-    }
-
-    private static void AppendFact(StringBuilder html, string name, string? value)
-    {
-        if (value is not null) html.Append("<dt>").Append(name).Append("</dt><dd><code>").Append(Html.Escape(value)).Append("</code></dd>");
     }
 }

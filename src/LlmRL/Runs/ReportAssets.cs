@@ -41,6 +41,8 @@ internal static class ReportAssets
         section#stages{margin-top:2.2rem}#stages h2{margin-bottom:.7rem}
         .span{height:.65rem;margin-top:.4rem;min-width:2px;border-radius:3px;background:var(--c0);opacity:.75}
         .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,370px),1fr));gap:14px;margin-top:14px}
+        .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,560px),1fr));gap:14px;margin-top:14px}
+        td.best{font-weight:650}td.failed{color:var(--bad)}
         .chart{display:flex;flex-direction:column;margin:0;padding:14px 14px 8px;background:var(--card);border:1px solid var(--line);border-radius:10px}
         figcaption b{display:block;font-weight:600;font-size:.95rem}
         figcaption span{display:block;color:var(--soft);font-size:.8rem;line-height:1.4;margin-bottom:.4rem}
@@ -51,9 +53,12 @@ internal static class ReportAssets
         .value text{fill:var(--ink);font-size:11px;font-variant-numeric:tabular-nums}
         .grid .grid,line.grid{stroke:var(--grid)}line.base{stroke:var(--line)}
         .line,.raw{fill:none;stroke-linejoin:round;stroke-linecap:round}
-        .line{stroke-width:2}.raw{stroke-width:1;opacity:.32}
+        .band{opacity:.16}.line{stroke-width:2}.line.d1{stroke-dasharray:7 4}.line.d2{stroke-dasharray:2 4}
+        .legend .d1{background-image:repeating-linear-gradient(90deg,transparent 0 3px,var(--card) 3px 5px)}
+        .legend .d2{background-image:repeating-linear-gradient(90deg,transparent 0 1.5px,var(--card) 1.5px 3px)}
+        .raw{stroke-width:1;opacity:.32}
         .whisker{fill:none;stroke:var(--ink);stroke-width:1.3;opacity:.75}
-        .point{opacity:.75}
+        .point{opacity:.75}.faint{opacity:.35}
         .cursor{stroke:var(--soft);stroke-dasharray:2 3;visibility:hidden}
         .s0{stroke:var(--c0)}.s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}.s4{stroke:var(--c4)}.s5{stroke:var(--c5)}
         .f0{fill:var(--c0)}.f1{fill:var(--c1)}.f2{fill:var(--c2)}.f3{fill:var(--c3)}.f4{fill:var(--c4)}.f5{fill:var(--c5)}
@@ -101,14 +106,14 @@ internal static class ReportAssets
             const x = chart.low + (px - left) / (right - left) * (chart.high - chart.low);
             let at = null;
             const rows = [];
-            chart.series.forEach((s, k) => {
+            chart.series.forEach(s => {
               if (!s.x.length) return;
               let lo = 0, hi = s.x.length - 1;
               while (hi - lo > 1) { const mid = (lo + hi) >> 1; if (s.x[mid] < x) lo = mid; else hi = mid; }
               const i = Math.abs(s.x[lo] - x) <= Math.abs(s.x[hi] - x) ? lo : hi;
               if (at === null || Math.abs(s.x[i] - x) < Math.abs(at - x)) at = s.x[i];
               const row = document.createElement('div'), dot = document.createElement('i');
-              dot.className = 'k' + k % 6;
+              dot.className = 'k' + s.colour;
               row.append(dot, text('span', s.name + ' '), text('b', s.y[i]));
               if (s.trend) row.append(text('em', '  trend ' + s.trend[i]));
               rows.push(row);

@@ -9,7 +9,7 @@ internal static class ReportCharts
     /// <summary>Metrics that only count up, or that say the same as another: they are folded away.</summary>
     private static readonly HashSet<string> Minor =
     [
-        "num_tokens", "epoch", "episode", "samples_per_second", "seconds", "val/num_eos_tokens", "advantages", "length/terminated", "time", "memory",
+        "num_tokens", "environment_steps", "epoch", "episode", "samples_per_second", "seconds", "val/num_eos_tokens", "advantages", "length/terminated", "time", "memory",
         "rewards/std", "kl_coef",
     ];
 
@@ -22,26 +22,19 @@ internal static class ReportCharts
             .OrderBy(pair => MetricCatalog.Order(pair.Info.Name))
             .GroupBy(pair => pair.Info.ChartKey)
             .ToList();
-        AppendGrid(html, groups.Where(group => !IsMinor(group)).Select(group => LineChart(stage.Kind, group)));
+        ReportPage.AppendGrid(html, groups.Where(group => !IsMinor(group)).Select(group => LineChart(stage.Kind, group)));
         var minor = groups.Where(group => IsMinor(group)).Select(group => LineChart(stage.Kind, group)).ToList();
         if (minor.Count == 0) return;
         html.Append("<details><summary>").Append(minor.Count).Append(minor.Count == 1 ? " more plot" : " more plots").Append("</summary>");
-        AppendGrid(html, minor);
+        ReportPage.AppendGrid(html, minor);
         html.Append("</details>");
     }
 
     /// <summary>Bars of an evaluate stage: metrics of one family side by side, a colour for each policy.</summary>
-    public static void AppendEvaluation(StringBuilder html, EvaluationTable table) => AppendGrid(html, table.Rows
+    public static void AppendEvaluation(StringBuilder html, EvaluationTable table) => ReportPage.AppendGrid(html, table.Rows
         .Where(row => row.Cells.Values.Count(cell => double.IsFinite(cell.Value)) > 1)
         .GroupBy(row => MetricCatalog.Describe(row.Metric).ChartKey)
         .Select(group => BarChart(table, [.. group])));
-
-    private static void AppendGrid(StringBuilder html, IEnumerable<Chart> charts)
-    {
-        html.Append("<div class=\"grid\">");
-        foreach (var chart in charts) html.Append(chart.ToHtml());
-        html.Append("</div>");
-    }
 
     /// <summary>True for the counters above, and for metrics that the catalog does not know.</summary>
     private static bool IsMinor(IGrouping<string, (MetricInfo Info, Curve Curve)> group) =>
@@ -60,7 +53,7 @@ internal static class ReportCharts
             YLabel = info.Unit,
             Curves = [.. group.Select(pair => pair.Curve)],
             // What a schedule or a counter gives has no noise to smooth.
-            Smoothing = info.Name is "learning_rate" or "lr" or "num_tokens" or "epoch" or "episode" ? 0 : 0.02,
+            Smoothing = info.Name is "learning_rate" or "lr" or "num_tokens" or "environment_steps" or "epoch" or "episode" ? 0 : 0.02,
         };
     }
 

@@ -66,13 +66,11 @@ public sealed class RunDirectory
 
     /// <summary>Opens the folder of an existing run.</summary>
     /// <exception cref="BadInputException">There is no run in it.</exception>
-    public static RunDirectory Open(string path)
-    {
-        var directory = new RunDirectory(path);
-        if (!directory.HoldsRun)
-            throw new BadInputException($"{path} holds no run: it has neither metrics.jsonl nor summary.json. Name the folder given to --out.");
-        return directory;
-    }
+    public static RunDirectory Open(string path) => TryOpen(path)
+        ?? throw new BadInputException($"{path} holds no run: it has neither metrics.jsonl nor summary.json. Name the folder given to --out.");
+
+    /// <summary>Opens the folder of an existing run; null where there is none in it.</summary>
+    public static RunDirectory? TryOpen(string path) => new RunDirectory(path) is { HoldsRun: true } directory ? directory : null;
 
     /// <summary>The runs directly inside a folder, by name.</summary>
     public static IReadOnlyList<RunDirectory> List(string folder) => !Directory.Exists(folder)

@@ -1,11 +1,5 @@
 namespace LlmRL.Runs;
 
-/// <summary>How long a run's logs were at some moment: a checkpoint keeps it, and resuming cuts the logs back to it.</summary>
-/// <param name="Metrics">Bytes of <c>metrics.jsonl</c>.</param>
-/// <param name="Timings">Bytes of <c>timings.jsonl</c>.</param>
-/// <param name="Samples">Bytes of <c>samples.jsonl</c>.</param>
-public readonly record struct LogPosition(long Metrics, long Timings, long Samples);
-
 /// <summary>The one place that a loop reports to: it feeds the files, TensorBoard and the console.</summary>
 public sealed class RunLog : IDisposable
 {
@@ -32,30 +26,12 @@ public sealed class RunLog : IDisposable
         samples = new SamplesWriter(directory.SamplesPath);
     }
 
-    /// <summary>Lengths of the logs, on the disk when the call returns.</summary>
-    public LogPosition Position
-    {
-        get
-        {
-            Sync();
-            return new LogPosition(metrics.Length, timings.Length, samples.Length);
-        }
-    }
-
     /// <summary>Puts everything logged so far on the disk itself.</summary>
     public void Sync()
     {
         metrics.Sync();
         timings.Sync();
         samples.Sync();
-    }
-
-    /// <summary>Forgets what was logged after a checkpoint.</summary>
-    public void CutBackTo(LogPosition position)
-    {
-        metrics.Truncate(position.Metrics);
-        timings.Truncate(position.Timings);
-        samples.Truncate(position.Samples);
     }
 
     /// <summary>A stage begins; <paramref name="startStep"/> steps of it are done where it resumes.</summary>

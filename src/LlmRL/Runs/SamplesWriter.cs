@@ -39,9 +39,6 @@ public sealed class SamplesWriter(string path) : IDisposable
 {
     private readonly JsonLinesFile file = new(path);
 
-    /// <summary>Bytes written so far: what a checkpoint records, and <see cref="Truncate"/> takes.</summary>
-    public long Length => file.Length;
-
     /// <summary>Appends one sample.</summary>
     public void Write(SampleRow row) => file.Append(json =>
     {
@@ -55,10 +52,6 @@ public sealed class SamplesWriter(string path) : IDisposable
         if (row.Reward is { } reward) JsonLinesReader.WriteNumber(json, "reward", reward);
         if (row.Score is { } score) JsonLinesReader.WriteNumber(json, "score", score);
     });
-
-    /// <summary>Cuts the file back to an earlier <see cref="Length"/>.</summary>
-    /// <exception cref="ArgumentException">The offset is beyond the end, or inside a line.</exception>
-    public void Truncate(long offset) => file.Truncate(offset);
 
     /// <summary>Puts everything written so far on the disk itself.</summary>
     public void Sync() => file.Sync();

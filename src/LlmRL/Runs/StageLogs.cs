@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace LlmRL.Runs;
 
-/// <summary>Removes what an earlier, now outdated run of a stage left in a run directory's logs.</summary>
+/// <summary>A stage's lines in the logs of a run directory: removes those of an earlier, now outdated run of it, or takes them over from another directory.</summary>
 public static class StageLogs
 {
     /// <summary>Rewrites metrics, timings and samples without a stage's lines, each file whole or not at all. The logs must not be open.</summary>
@@ -20,9 +20,22 @@ public static class StageLogs
     /// <param name="step">The last step whose lines stay.</param>
     public static void ForgetAfter(RunDirectory directory, string stage, int step)
     {
-        foreach (var path in new[] { directory.MetricsPath, directory.TimingsPath, directory.SamplesPath })
+        foreach (var path in Files(directory))
             RemoveLines(path, stage, step);
     }
+
+    /// <summary>Appends a stage's lines of another run, which has finished the stage. The logs of the target must not be open.</summary>
+    public static void Copy(RunDirectory source, RunDirectory target, string stage)
+    {
+        foreach (var (from, to) in Files(source).Zip(Files(target)))
+        {
+            var lines = JsonLinesReader.Read(from).Where(row => IsLater(row, stage, step: 0)).Select(row => row.GetRawText() + "\n").ToArray();
+            if (lines.Length > 0)
+                File.AppendAllText(to, string.Concat(lines));
+        }
+    }
+
+    private static string[] Files(RunDirectory directory) => [directory.MetricsPath, directory.TimingsPath, directory.SamplesPath];
 
     private static void RemoveLines(string path, string stage, int step)
     {

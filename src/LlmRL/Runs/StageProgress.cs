@@ -3,6 +3,8 @@ namespace LlmRL.Runs;
 /// <summary>What is known about a running stage: where it is, how fast, and how its headline metrics moved.</summary>
 internal sealed class StageProgress
 {
+    private const int MostHeadlines = 3;
+
     private readonly TimeProvider time;
     private readonly long started;
     private readonly List<string> headlines = [];
@@ -53,7 +55,7 @@ internal sealed class StageProgress
         if (firstStep < 0) (firstStep, firstStepEnded) = (step, time.GetTimestamp());
         var row = new Dictionary<string, double>(values);
         if (row.TryGetValue("tokens_per_second", out var rate)) TokensPerSecond = rate;
-        if (headlines.Count == 0) ChooseHeadlines(row);
+        if (headlines.Count < MostHeadlines) ChooseHeadlines(row);
         foreach (var name in headlines)
         {
             if (row.TryGetValue(name, out var value)) history[name].Add(value);
@@ -72,13 +74,16 @@ internal sealed class StageProgress
     {
         // Every step of an evaluation measures another policy: there is nothing to follow.
         if (Kind == "evaluate") return;
-        var labels = new HashSet<string>();
-        var known = MetricCatalog.Headlines(Kind);
-        foreach (var name in known.Concat(row.Keys.Where(name => known.All(k => !row.ContainsKey(k)) && !MetricCatalog.IsTiming(name))))
+        var labels = headlines.Select(name => MetricCatalog.Describe(name).Label).ToHashSet();
+        var known = MetricCatalog.Headlines(Kind).ToList();
+        var fallback = row.Keys.Where(name => headlines.Count == 0 && known.All(k => !row.ContainsKey(k)) && !MetricCatalog.IsTiming(name));
+        foreach (var name in known.Concat(fallback.ToList()))
         {
-            if (headlines.Count == 3) return;
+            if (headlines.Count == MostHeadlines) break;
             if (!row.ContainsKey(name) || !labels.Add(MetricCatalog.Describe(name).Label)) continue;
-            headlines.Add(name);
+            // One that turns up late, such as the return of the first episode that ends, still goes to its place.
+            var after = headlines.FindIndex(other => known.IndexOf(other) > known.IndexOf(name));
+            headlines.Insert(after < 0 ? headlines.Count : after, name);
             history[name] = [];
         }
     }

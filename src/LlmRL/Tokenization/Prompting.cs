@@ -8,11 +8,14 @@ public static class Prompting
     private const int ContextTokens = 4;
 
     /// <summary>Encodes a prompt, with the special tokens that the tokenizer puts before it.</summary>
-    public static int[] Encode(Tokenizer tokenizer, string prompt)
+    /// <param name="tokenizer">Text ↔ ids.</param>
+    /// <param name="prompt">The text.</param>
+    /// <param name="hasSpecialTokens">Whether the text holds them already, because a chat template wrote it.</param>
+    public static int[] Encode(Tokenizer tokenizer, string prompt, bool hasSpecialTokens = false)
     {
-        var ids = tokenizer.Encode(prompt, addSpecialTokens: true);
-        // Some templates close the text with EOS; a prompt goes on.
-        if (ids.Length > 0 && ids[^1] == tokenizer.EosId)
+        var ids = tokenizer.Encode(prompt, addSpecialTokens: !hasSpecialTokens);
+        // Some tokenizers close every text with EOS; a prompt goes on.
+        if (!hasSpecialTokens && ids.Length > 0 && ids[^1] == tokenizer.EosId)
             ids = ids[..^1];
         // A model needs at least one token to start from.
         return ids.Length > 0 ? ids : [tokenizer.BosId ?? tokenizer.EosId];
@@ -33,10 +36,14 @@ public static class Prompting
     /// Encodes a prompt with its completion and EOS. The two are encoded together and cut where the prompt's own ids end, as the model will see them in a
     /// rollout; where the tokenizer merges across the seam, each is encoded by itself.
     /// </summary>
-    public static (int[] Prompt, int[] Completion) EncodePair(Tokenizer tokenizer, string prompt, string completion)
+    /// <param name="tokenizer">Text ↔ ids.</param>
+    /// <param name="prompt">The text before; of a conversation that is learned as a whole it is empty, and its first token takes its place.</param>
+    /// <param name="completion">The text after.</param>
+    /// <param name="hasSpecialTokens">Whether the texts hold special tokens already, because a chat template wrote them.</param>
+    public static (int[] Prompt, int[] Completion) EncodePair(Tokenizer tokenizer, string prompt, string completion, bool hasSpecialTokens = false)
     {
-        var promptIds = Encode(tokenizer, prompt);
-        var both = Encode(tokenizer, prompt + completion);
+        var both = Encode(tokenizer, prompt + completion, hasSpecialTokens);
+        var promptIds = hasSpecialTokens && prompt.Length == 0 ? both[..1] : Encode(tokenizer, prompt, hasSpecialTokens);
         var rest = both.Length > promptIds.Length && both.AsSpan(0, promptIds.Length).SequenceEqual(promptIds)
             ? both[promptIds.Length..]
             : tokenizer.Encode(completion);

@@ -13,11 +13,10 @@ public static class OfflineLoop
     /// <summary>Runs a stage from its start, or from its newest checkpoint when the run resumes.</summary>
     public static StageSummary Run(OfflineStage stage, StageContext context)
     {
-        using var model = stage.LoadModel(context);
-        using var optimizer = new AdamW(model.Parameters, stage.OptimizerOptions());
+        using var models = new OfflineModels(stage, context);
         var data = context.Open(stage.Data);
         var order = new EpochSampler(data.Count, context.Key("data"));
-        using var checkpoints = new StageCheckpoints(context, stage, [(StageCheckpoints.PolicyName, model, optimizer)]);
+        var checkpoints = new StageCheckpoints(context, stage, [(StageCheckpoints.PolicyName, models.Trained, models.Optimizer)]);
         var start = checkpoints.Resume();
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;
@@ -26,10 +25,11 @@ public static class OfflineLoop
         {
             checkpoints.StopWhereAsked(step, tokens);
             var clock = Stopwatch.StartNew();
-            var batch = Take(stage, context, data, order, step, model.Config.MaxPositions);
-            metrics = Accumulate(stage, model, batch, train: true);
+            var batch = Take(stage, context, data, order, step, models.ContextLength);
+            models.AddReferenceLogProbs(batch);
+            metrics = Accumulate(stage, models.Trained, batch, train: true);
             var learningRate = stage.LearningRateAt(step);
-            var norm = context.Guard(step, metrics, () => optimizer.Step(learningRate));
+            var norm = context.Guard(step, metrics, () => models.Optimizer.Step(learningRate));
             tokens += batch.Sum(example => example.Length);
             context.Log.Step(step + 1, [
                 .. metrics.Means(), new("grad_norm", norm), new("learning_rate", learningRate), new("num_tokens", tokens),
@@ -38,9 +38,9 @@ public static class OfflineLoop
             checkpoints.AfterStep(step + 1, tokens);
         }
 
-        stage.Finish(model, context);
-        context.SaveFinal(model);
-        return context.Summary(stage, Headline(stage, context, model, metrics));
+        stage.Finish(models.Trained, context);
+        context.SaveFinal(models.Trained);
+        return context.Summary(stage, Headline(stage, context, models, metrics));
     }
 
     /// <summary>The rows of a step, those that are too long replaced by the next ones in order.</summary>
@@ -74,7 +74,7 @@ public static class OfflineLoop
     }
 
     /// <summary>Loss and accuracy of the first and last step, and of the held-out rows.</summary>
-    private static OrderedDictionary<string, double> Headline(OfflineStage stage, StageContext context, Transformer model, BatchMetrics? last)
+    private static OrderedDictionary<string, double> Headline(OfflineStage stage, StageContext context, OfflineModels models, BatchMetrics? last)
     {
         var headline = new OrderedDictionary<string, double>();
         if (last is not null)
@@ -90,7 +90,8 @@ public static class OfflineLoop
         using var guard = no_grad();
         var held = context.Open(stage.EvalData);
         var rows = Enumerable.Range(0, held.Count).Select(i => stage.Encode(held[i], context)).ToList();
-        foreach (var (name, value) in Accumulate(stage, model, rows, train: false).Means())
+        models.AddReferenceLogProbs(rows);
+        foreach (var (name, value) in Accumulate(stage, models.Trained, rows, train: false).Means())
             headline["eval/" + name] = value;
         return headline;
     }

@@ -15,7 +15,7 @@ public static class OnlineLoop
     {
         using var models = new OnlineModels(stage, context);
         using var sampler = new TrajectorySampler(stage, context, models.Policy);
-        using var checkpoints = new StageCheckpoints(context, stage, models.Trained);
+        var checkpoints = new StageCheckpoints(context, stage, models.Trained);
         var start = checkpoints.Resume();
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;
@@ -24,16 +24,19 @@ public static class OnlineLoop
             checkpoints.StopWhereAsked(step, tokens);
             var clock = Stopwatch.StartNew();
             var metrics = new BatchMetrics();
-            var rollout = checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step)));
+            var now = stage.At(step, checkpoints.State);
+            var rollout = checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step, checkpoints.State)));
             var sampled = clock.Elapsed;
             models.AddReferenceLogProbs(rollout);
             models.AddValues(rollout);
-            stage.ComputeAdvantages(rollout, checkpoints.State, metrics);
-            Learn(stage, context, models, rollout, step, metrics);
+            now.ComputeAdvantages(rollout, checkpoints.State, metrics);
+            Learn(now, context, models, rollout, step, metrics);
+            now.AdaptBeta(rollout, checkpoints.State);
+            models.RefreshReference(step + 1);
             sampler.WeightsChanged();
 
             tokens += rollout.TokenCount;
-            RolloutMetrics.Add(rollout, stage, metrics);
+            RolloutMetrics.Add(rollout, now, metrics);
             context.Log.Step(step + 1, [
                 .. metrics.Means(), new("learning_rate", stage.LearningRateAt(step)), new("num_tokens", tokens), new("episode", (step + 1.0) * rollout.Trajectories.Count),
                 new("step_time", clock.Elapsed.TotalSeconds), new("time/sampling", sampled.TotalSeconds),
@@ -49,20 +52,40 @@ public static class OnlineLoop
     /// <summary>Epochs × minibatches of optimizer steps over one rollout.</summary>
     private static void Learn(OnlineStage stage, StageContext context, OnlineModels models, Rollout rollout, int step, BatchMetrics metrics)
     {
-        var order = rollout.Trajectories.ToArray();
+        var units = rollout.Trajectories.Chunk(stage.LossUnit).ToArray();
         var learningRate = stage.LearningRateAt(step);
         for (var epoch = 0; epoch < stage.NumIterations; epoch++)
         {
             if (stage.NumMiniBatches > 1)
-                new RandomStream(CounterRandom.Key(context.Key("minibatches"), (ulong)step, (ulong)epoch)).Shuffle<Trajectory>(order);
-            foreach (var minibatch in order.Chunk((order.Length + stage.NumMiniBatches - 1) / stage.NumMiniBatches))
+                new RandomStream(CounterRandom.Key(context.Key("minibatches"), (ulong)step, (ulong)epoch)).Shuffle<Trajectory[]>(units);
+            foreach (var minibatch in units.Chunk((units.Length + stage.NumMiniBatches - 1) / stage.NumMiniBatches))
             {
-                var share = new BatchShare(minibatch.Length, minibatch.Where(trajectory => trajectory.Counts).Sum(trajectory => (long)trajectory.Length));
-                foreach (var micro in MicroBatches.Split(minibatch, trajectory => trajectory.Prompt.Length + trajectory.Length, stage.MicroBatchTokens))
-                    Accumulate(stage, models.Policy, models.Value, micro, share, metrics, firstEpoch: epoch == 0);
-                metrics.Add("grad_norm", context.Guard(step, metrics, () => models.Step(learningRate)), 1);
+                var part = new BatchMetrics();
+                Accumulate(stage, models, minibatch, part, firstEpoch: epoch == 0);
+                metrics.Add(part);
+                if (part["approx_kl"] > stage.TargetKl)
+                {
+                    models.DropGradients();
+                    metrics.Add("early_stop", 1, 1);
+                    return;
+                }
+
+                metrics.Add("grad_norm", context.Guard(step, part, () => models.Step(learningRate)), 1);
             }
         }
+
+        if (stage.TargetKl is not null)
+            metrics.Add("early_stop", 0, 1);
+    }
+
+    /// <summary>One minibatch forward and backward in micro-batches. Completions that do not count cost no forward pass.</summary>
+    private static void Accumulate(OnlineStage stage, OnlineModels models, Trajectory[][] minibatch, BatchMetrics metrics, bool firstEpoch)
+    {
+        var share = BatchShare.Of([.. minibatch.SelectMany(unit => unit)]);
+        var learned = minibatch.Where(unit => unit.Any(trajectory => trajectory.Counts));
+        foreach (var micro in MicroBatches.Split(learned, unit => unit.Length * unit.Max(trajectory => trajectory.Prompt.Length + trajectory.Length), stage.MicroBatchTokens))
+            Accumulate(stage, models.Policy, models.Value, [.. micro.SelectMany(unit => unit)], share, metrics, firstEpoch);
+        metrics.Add("loss", 0, minibatch.Where(unit => !unit.Any(trajectory => trajectory.Counts)).Sum(unit => unit.Length) / (double)share.Sequences);
     }
 
     /// <summary>One micro-batch forward and backward: gradients add up in the models' buffers.</summary>
@@ -74,17 +97,15 @@ public static class OnlineLoop
         if (value is not null)
             batch.ForwardValues(value);
         var loss = stage.Loss(batch);
-        var entropy = batch.Mask.Sum(batch.Entropies!) / Math.Max(1, share.Tokens);
-        if (stage.EntropyCoef > 0)
-            loss = loss - stage.EntropyCoef * entropy;
         loss.backward();
         forward.Backward();
 
         // A micro-batch's loss is its part of the minibatch's, so the parts add up: the weight makes the mean over minibatches right.
         var rows = (double)micro.Count / share.Sequences;
         metrics.Add("loss", loss.item<float>() / rows, rows);
-        var counted = batch.Mask.Count().item<float>();
-        metrics.Add("entropy", entropy.item<float>() * share.Tokens / Math.Max(1, counted), counted);
+        batch.AddMetric("entropy", batch.Mask.Mean(batch.Entropies!));
+        if (stage.NumIterations * stage.NumMiniBatches > 1)
+            batch.AddApproximateKl();
         if (firstEpoch)
             RolloutMetrics.AddSamplingDifference(batch, metrics);
     }

@@ -21,9 +21,14 @@ public sealed class OnlineModels : IDisposable
         Trained = [(StageCheckpoints.PolicyName, Policy, policyOptimizer)];
         if (stage.NeedsReference)
             Reference = context.LoadModel(stage.Reference ?? stage.Policy, trainable: false);
+        if (stage.SyncRefModel)
+            Trained.Add(("reference", Reference!, null));
         if (stage.ValueModel is { } source)
         {
             Value = context.LoadModel(source, scalarHead: true);
+            // A fresh head of a reward model's width would predict ±1 at random, which drowns small rewards; V = 0 is the better first guess.
+            if (!context.Run.HasScalarHead(source))
+                ZeroHead(Value);
             valueOptimizer = new AdamW(Value.Parameters, stage.OptimizerOptions());
             Trained.Add(("value", Value, valueOptimizer));
         }
@@ -39,7 +44,7 @@ public sealed class OnlineModels : IDisposable
     public Transformer? Value { get; }
 
     /// <summary>What a checkpoint holds.</summary>
-    public List<(string Name, Transformer Model, AdamW Optimizer)> Trained { get; }
+    public List<(string Name, Transformer Model, AdamW? Optimizer)> Trained { get; }
 
     /// <summary>Fills in <see cref="Trajectory.ReferenceLogProbs"/>.</summary>
     public void AddReferenceLogProbs(Rollout rollout)
@@ -74,6 +79,21 @@ public sealed class OnlineModels : IDisposable
         return norm;
     }
 
+    /// <summary>Forgets the gradients of a minibatch whose step is not taken.</summary>
+    public void DropGradients()
+    {
+        Policy.Parameters.ZeroGradients();
+        Value?.Parameters.ZeroGradients();
+    }
+
+    /// <summary>Refreshes the reference where one is due.</summary>
+    /// <param name="steps">Steps done.</param>
+    public void RefreshReference(int steps)
+    {
+        if (stage.SyncRefModel && steps % stage.RefModelSyncSteps == 0)
+            Reference!.Parameters.MixIn(Policy.Parameters, stage.RefModelMixupAlpha);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -82,6 +102,12 @@ public sealed class OnlineModels : IDisposable
         Value?.Dispose();
         policyOptimizer.Dispose();
         valueOptimizer?.Dispose();
+    }
+
+    private static void ZeroHead(Transformer value)
+    {
+        using var guard = no_grad();
+        value.Parameters[ParameterLayout.ScoreName].zero_();
     }
 
     private void ForEachMicroBatch(Rollout rollout, Action<PolicyBatch> action)

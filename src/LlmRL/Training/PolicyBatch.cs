@@ -140,6 +140,10 @@ public sealed class PolicyBatch : IDisposable
 /// <param name="Tokens">Tokens of the minibatch that count.</param>
 public readonly record struct BatchShare(int Sequences, long Tokens)
 {
+    /// <summary>That of a whole minibatch.</summary>
+    public static BatchShare Of(IReadOnlyList<Trajectory> minibatch) =>
+        new(minibatch.Count, minibatch.Where(trajectory => trajectory.Counts).Sum(trajectory => (long)trajectory.Length));
+
     /// <summary>What <see cref="Aggregations.Aggregate"/> divides by.</summary>
     public double For(Aggregation how) => how == Aggregation.TokenMean ? Math.Max(1, Tokens) : Sequences;
 }
@@ -162,6 +166,7 @@ public sealed class PolicyForward(Tensor hidden, TokenScores scores) : IDisposab
 public sealed class BatchMetrics
 {
     private readonly OrderedDictionary<string, (double Sum, double Weight)> sums = new(StringComparer.Ordinal);
+    private readonly HashSet<string> maxima = new(StringComparer.Ordinal);
 
     /// <summary>Adds a value.</summary>
     /// <param name="name">The metric.</param>
@@ -173,8 +178,24 @@ public sealed class BatchMetrics
         sums[name] = (sum + value * weight, total + weight);
     }
 
+    /// <summary>Adds everything that another collection holds, weight by weight.</summary>
+    public void Add(BatchMetrics other)
+    {
+        foreach (var (name, (sum, weight)) in other.sums)
+        {
+            if (other.maxima.Contains(name))
+                Max(name, sum);
+            else
+                Add(name, weight == 0 ? 0 : sum / weight, weight);
+        }
+    }
+
     /// <summary>Keeps the largest of the values given under a name.</summary>
-    public void Max(string name, double value) => sums[name] = (Math.Max(value, sums.TryGetValue(name, out var old) ? old.Sum : value), 1);
+    public void Max(string name, double value)
+    {
+        maxima.Add(name);
+        sums[name] = (Math.Max(value, sums.TryGetValue(name, out var old) ? old.Sum : value), 1);
+    }
 
     /// <summary>The means so far.</summary>
     public IEnumerable<KeyValuePair<string, double>> Means() => sums.Select(pair => KeyValuePair.Create(pair.Key, pair.Value.Weight == 0 ? 0 : pair.Value.Sum / pair.Value.Weight));

@@ -39,7 +39,18 @@ internal static class PolicyBatchMetrics
         batch.Metrics.Add("clip_ratio/region_mean", below + above, weight);
     }
 
-    /// <summary>PPO's own: approximate KL to the sampling policy ½(log ρ)², clip fractions of policy and value, mean ratio.</summary>
+    /// <summary>KL(π_old‖π) per token, as the mean of ρ − 1 − log ρ over samples of π_old: how far the epochs over one rollout have moved the policy.</summary>
+    public static void AddApproximateKl(this PolicyBatch batch)
+    {
+        using var guard = no_grad();
+        using var scope = NewDisposeScope();
+        batch.AddMetric("approx_kl", batch.Mask.Mean(KlLoss.K3(batch.OldLogProbs, batch.LogProbs.detach())));
+    }
+
+    /// <summary>
+    /// PPO's own: approximate KL to the sampling policy ½(log ρ)², clip fractions of policy and value, mean ratio. Means over the tokens that count; TRL's
+    /// <c>approxkl</c>, entropy and ratio run over the padding, too, and so depend on how long the other completions are.
+    /// </summary>
     public static void AddPpoMetrics(this PolicyBatch batch, double clip, double valueClip)
     {
         using var guard = no_grad();

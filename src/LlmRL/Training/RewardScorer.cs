@@ -2,6 +2,7 @@ using LlmRL.Algorithms;
 using LlmRL.Models;
 using LlmRL.Rewards;
 using LlmRL.Rollouts;
+using LlmRL.Tokenization;
 using static TorchSharp.torch;
 
 namespace LlmRL.Training;
@@ -13,6 +14,8 @@ namespace LlmRL.Training;
 public sealed class RewardScorer : IDisposable
 {
     private readonly List<(IReward Reward, double Weight)> textRewards = [];
+    private readonly List<(ITokenReward Reward, double Weight)> tokenRewards = [];
+    private readonly Tokenizer tokenizer;
     private readonly List<(string Name, Transformer Model, double Weight)> learnedRewards = [];
     private readonly int microBatchTokens;
 
@@ -23,6 +26,7 @@ public sealed class RewardScorer : IDisposable
     public RewardScorer(IRewardSource source, StageContext context, int microBatchTokens)
     {
         this.microBatchTokens = microBatchTokens;
+        tokenizer = context.Tokenizer;
         Add(source, 1, context);
     }
 
@@ -46,6 +50,9 @@ public sealed class RewardScorer : IDisposable
             case IReward reward:
                 textRewards.Add((reward, weight));
                 break;
+            case ITokenReward reward:
+                tokenRewards.Add((reward, weight));
+                break;
             default:
                 throw new InvalidOperationException($"{source.GetType().Name} is no reward that can be computed");
         }
@@ -59,6 +66,24 @@ public sealed class RewardScorer : IDisposable
             trajectory.Rewards[reward.Name] = score;
             trajectory.Score += weight * score;
         }
+
+        if (tokenRewards.Count > 0)
+            ScoreTokens(trajectory);
+    }
+
+    private void ScoreTokens(Trajectory trajectory)
+    {
+        var perToken = new double[trajectory.Length];
+        trajectory.TokenRewards = new double[trajectory.Length];
+        foreach (var (reward, weight) in tokenRewards)
+        {
+            reward.Score(trajectory.Example, trajectory.Completion, tokenizer, perToken);
+            for (var t = 0; t < perToken.Length; t++)
+                trajectory.TokenRewards[t] += weight * perToken[t];
+            trajectory.Rewards[reward.Name] = perToken.Sum();
+        }
+
+        trajectory.Score += trajectory.TokenRewards.Sum();
     }
 
     private void ScoreByModels(Rollout rollout)
@@ -87,7 +112,7 @@ public sealed class RewardScorer : IDisposable
         /// <summary>A trajectory is done: its text rewards start now.</summary>
         public void Add(Trajectory trajectory)
         {
-            if (scorer.textRewards.Count > 0)
+            if (scorer.textRewards.Count + scorer.tokenRewards.Count > 0)
                 tasks.Add(Task.Run(() => scorer.ScoreText(trajectory)));
         }
 

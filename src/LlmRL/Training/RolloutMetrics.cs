@@ -1,4 +1,5 @@
 using LlmRL.Algorithms;
+using LlmRL.Evaluation;
 using LlmRL.Rollouts;
 using LlmRL.Runs;
 using static TorchSharp.torch;
@@ -23,6 +24,12 @@ internal static class RolloutMetrics
             metrics.Add($"rewards/{name}/std", Deviation(all.Select(trajectory => trajectory.Rewards[name])), 1);
         }
 
+        if (stage.DynamicSampling is not null)
+            metrics.Add("dynamic_sampling/replaced_groups", rollout.Replaced.Count / rollout.GroupSize, 1);
+        if (stage.AdaptiveKl is not null)
+            metrics.Add("kl_coef", stage.Beta, 1);
+        if (stage.EntropyCoefFinal is not null)
+            metrics.Add("entropy_coef", stage.EntropyCoef, 1);
         metrics.Add("completions/mean_length", all.Average(trajectory => trajectory.Length), 1);
         metrics.Add("completions/min_length", all.Min(trajectory => trajectory.Length), 1);
         metrics.Add("completions/max_length", all.Max(trajectory => trajectory.Length), 1);
@@ -65,10 +72,9 @@ internal static class RolloutMetrics
 
     private static double Deviation(IEnumerable<double> values)
     {
-        var all = values.ToArray();
-        if (all.Length < 2)
-            return 0;
-        var mean = all.Average();
-        return Math.Sqrt(all.Sum(value => (value - mean) * (value - mean)) / (all.Length - 1));
+        var statistics = new RunningStatistics();
+        foreach (var value in values)
+            statistics.Add(value);
+        return statistics.StandardDeviation;
     }
 }

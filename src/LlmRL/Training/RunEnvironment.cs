@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using LlmRL.Data;
 using LlmRL.Models;
 using LlmRL.Recipes;
@@ -15,8 +16,13 @@ public sealed class RunEnvironment
     /// <summary>The recipe.</summary>
     public required Recipe Recipe { get; init; }
 
-    /// <summary>Text ↔ ids.</summary>
-    public required Tokenizer Tokenizer { get; init; }
+    /// <summary>Text ↔ ids. Not there where the recipe has no language model.</summary>
+    [AllowNull]
+    public required Tokenizer Tokenizer
+    {
+        get => field ?? throw new InvalidOperationException("the recipe has no language model, and so no tokenizer");
+        init;
+    }
 
     /// <summary>Where models live.</summary>
     public required torch.Device Device { get; init; }
@@ -51,7 +57,7 @@ public sealed class RunEnvironment
     public IExampleSource Open(DataSource source)
     {
         if (!opened.TryGetValue(source, out var examples))
-            opened[source] = examples = source.Open();
+            opened[source] = examples = source.Open(Tokenizer, Console.Warn);
         return examples;
     }
 
@@ -64,7 +70,7 @@ public sealed class RunEnvironment
             return ModelFolder.Load(folder, scalarHead, trainable, Device, initKey);
         }
 
-        if (reference == Recipe.BaseModel && Recipe.Model.Config is { } config)
+        if (reference == Recipe.BaseModel && Recipe.Model?.Config is { } config)
         {
             var architecture = Recipe.Model.Architecture(config, Tokenizer);
             var model = new Transformer(architecture, scalarHead, trainable, Device);
@@ -82,10 +88,13 @@ public sealed class RunEnvironment
         if (Recipe.Stages.Any(stage => stage.Name == reference && stage.HasModel))
             return Directory.Final(reference);
         if (reference == Recipe.BaseModel)
-            return Recipe.Model.Path is { } path ? ProgramPaths.Resolve(path) : null;
+            return Recipe.Model?.Path is { } path ? ProgramPaths.Resolve(path) : null;
         var folder = ProgramPaths.Resolve(reference);
         return System.IO.Directory.Exists(folder) ? folder : null;
     }
+
+    /// <summary>Whether a stage's or folder's model comes with a trained scalar head.</summary>
+    public bool HasScalarHead(string reference) => FolderOf(reference) is { } folder && ModelFolder.Check(folder);
 
     /// <summary>Refuses a model that knows fewer ids than the tokenizer has.</summary>
     internal void CheckVocabulary(ModelConfig model, string folder)

@@ -10,15 +10,20 @@ namespace LlmRL.Training;
 /// Checkpoints of one stage: <c>checkpoints/STAGE/step-N/</c> holds each model in Hugging Face layout (the policy at the top, others in folders of
 /// their name), the optimizers' state, and the loop's own. All randomness is keyed by the step, so that nothing else is needed to go on with the same bytes.
 /// </summary>
-public sealed class StageCheckpoints(
-    StageContext context, TrainingStage stage, IReadOnlyList<(string Name, Transformer Model, AdamW Optimizer)> parts) : IDisposable
+public sealed class StageCheckpoints(StageContext context, TrainingStage stage, IReadOnlyList<CheckpointPart> parts)
 {
     /// <summary>Name of the part that lies at the top of a checkpoint's folder.</summary>
     public const string PolicyName = "policy";
 
     private const string StateName = "trainer_state.json", OptimizerName = "optimizer.safetensors";
 
-    /// <summary>Tokens seen up to the checkpoint that was resumed from.</summary>
+    /// <summary>Checkpoints of transformers.</summary>
+    public StageCheckpoints(StageContext context, TrainingStage stage, IReadOnlyList<(string Name, Transformer Model, AdamW? Optimizer)> models)
+        : this(context, stage, [.. models.Select(part => CheckpointPart.Of(part.Name, part.Model, part.Optimizer, context))])
+    {
+    }
+
+    /// <summary>Tokens (of a control stage: environment steps) seen up to the checkpoint that was resumed from.</summary>
     public long TokensSeen { get; private set; }
 
     /// <summary>Numbers of the algorithm that are part of its state (a moving baseline, a KL coefficient), by name.</summary>
@@ -34,16 +39,20 @@ public sealed class StageCheckpoints(
         var step = Enumerable.Max(steps);
         var folder = context.Run.Directory.Checkpoint(stage.Name, step);
         using var guard = no_grad();
-        foreach (var (name, model, optimizer) in parts)
-            LoadPart(Folder(folder, name), model, optimizer);
+        foreach (var part in parts)
+            LoadPart(Folder(folder, part.Name), part);
         var file = Path.Combine(folder, StateName);
         try
         {
             using var json = JsonDocument.Parse(File.ReadAllBytes(file));
             var root = json.RootElement;
             TokensSeen = root.GetProperty("num_tokens").GetInt64();
-            foreach (var (_, _, optimizer) in parts)
-                optimizer.StepCount = root.GetProperty("optimizer_steps").GetInt64();
+            foreach (var part in parts)
+            {
+                if (part.Optimizer is not null)
+                    part.Optimizer.StepCount = root.GetProperty("optimizer_steps").GetProperty(part.Name).GetInt64();
+            }
+
             foreach (var pair in root.GetProperty("state").EnumerateObject())
                 State[pair.Name] = pair.Value.GetDouble();
             context.EarlierSeconds = root.GetProperty("seconds").GetDouble();
@@ -99,11 +108,12 @@ public sealed class StageCheckpoints(
         var temporary = folder + ".tmp";
         if (Directory.Exists(temporary))
             Directory.Delete(temporary, recursive: true);
-        foreach (var (name, model, optimizer) in parts)
+        foreach (var (name, optimizer, save, _) in parts)
         {
             var part = Folder(temporary, name);
-            ModelFolder.Save(model, part, name == PolicyName ? context.Tokenizer : null);
-            AtomicFile.Write(Path.Combine(part, OptimizerName), stream => SafetensorsWriter.Write(stream, [Item("exp_avg", optimizer.Moment), Item("exp_avg_sq", optimizer.SquaredMoment)]));
+            save(part);
+            if (optimizer is not null)
+                AtomicFile.Write(Path.Combine(part, OptimizerName), stream => SafetensorsWriter.Write(stream, [Item("exp_avg", optimizer.Moment), Item("exp_avg_sq", optimizer.SquaredMoment)]));
         }
 
         // What the checkpoint continues must be on the disk before it.
@@ -113,7 +123,7 @@ public sealed class StageCheckpoints(
             stage = stage.Name,
             step,
             num_tokens = tokens,
-            optimizer_steps = parts[0].Optimizer.StepCount,
+            optimizer_steps = parts.Where(part => part.Optimizer is not null).ToDictionary(part => part.Name, part => part.Optimizer!.StepCount),
             state = State,
             seconds = context.Seconds,
         }, JsonLayout.Indented) + "\n");
@@ -124,9 +134,6 @@ public sealed class StageCheckpoints(
         context.Run.Directory.PruneCheckpoints(stage.Name, stage.SaveTotalLimit);
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => State.Clear();
-
     private static string Folder(string checkpoint, string name) => name == PolicyName ? checkpoint : Path.Combine(checkpoint, name);
 
     private static SafetensorsWriter.Item Item(string name, Tensor values) => new(name, values.shape, destination =>
@@ -135,15 +142,15 @@ public sealed class StageCheckpoints(
         host.data<float>().CopyTo(destination);
     });
 
-    private void LoadPart(string folder, Transformer model, AdamW optimizer)
+    private static void LoadPart(string folder, CheckpointPart part)
     {
-        using var saved = ModelFolder.Load(folder, model.HasScalarHead, trainable: false, context.Device);
-        model.Parameters.CopyFrom(saved.Parameters);
-        model.ScoreShift = saved.ScoreShift;
+        part.Load(folder);
+        if (part.Optimizer is not { } optimizer)
+            return;
         using var reader = new SafetensorsReader(Path.Combine(folder, OptimizerName));
         foreach (var (name, target) in new[] { ("exp_avg", optimizer.Moment), ("exp_avg_sq", optimizer.SquaredMoment) })
         {
-            if (!reader.Entries.TryGetValue(name, out var entry) || entry.Elements != model.Parameters.Count)
+            if (!reader.Entries.TryGetValue(name, out var entry) || entry.Elements != target.NumberOfElements)
                 throw new BadInputException($"{reader.Path}: {name} is missing or of another size; this checkpoint belongs to another model.");
             var values = new float[entry.Elements];
             reader.Read(entry, values);
@@ -151,4 +158,23 @@ public sealed class StageCheckpoints(
             target.copy_(source);
         }
     }
+}
+
+/// <summary>A network whose weights a checkpoint holds, with its optimizer's state.</summary>
+/// <param name="Name">Name of its folder; <see cref="StageCheckpoints.PolicyName"/> for the one at the top.</param>
+/// <param name="Optimizer">Its optimizer; null where it is not trained by gradients.</param>
+/// <param name="Save">Writes the weights into a folder.</param>
+/// <param name="Load">Reads them from there.</param>
+public sealed record CheckpointPart(string Name, AdamW? Optimizer, Action<string> Save, Action<string> Load)
+{
+    /// <summary>A transformer in Hugging Face layout; with the tokenizer where it is the policy.</summary>
+    public static CheckpointPart Of(string name, Transformer model, AdamW? optimizer, StageContext context) => new(
+        name, optimizer,
+        folder => ModelFolder.Save(model, folder, name == StageCheckpoints.PolicyName ? context.Tokenizer : null),
+        folder =>
+        {
+            using var saved = ModelFolder.Load(folder, model.HasScalarHead, trainable: false, context.Device);
+            model.Parameters.CopyFrom(saved.Parameters);
+            model.ScoreShift = saved.ScoreShift;
+        });
 }

@@ -66,11 +66,12 @@ public sealed class StageContext
     public Transformer LoadModel(string reference, bool scalarHead = false, bool trainable = true) =>
         Run.LoadModel(reference, scalarHead, trainable, Key("init"));
 
-    /// <summary>Encodes a prompt; see <see cref="Prompting.Encode"/>.</summary>
-    public int[] EncodePrompt(string prompt) => Prompting.Encode(Tokenizer, prompt);
+    /// <summary>Encodes a row's prompt; see <see cref="Prompting.Encode"/>.</summary>
+    public int[] EncodePrompt(Example example) => Prompting.Encode(Tokenizer, example.Prompt, example.HasSpecialTokens);
 
-    /// <summary>Encodes a prompt with its completion and EOS; see <see cref="Prompting.EncodePair"/>.</summary>
-    public (int[] Prompt, int[] Completion) EncodePair(string prompt, string completion) => Prompting.EncodePair(Tokenizer, prompt, completion);
+    /// <summary>Encodes a row's prompt with one of its completions and EOS; see <see cref="Prompting.EncodePair"/>.</summary>
+    public (int[] Prompt, int[] Completion) EncodePair(Example example, string completion) =>
+        Prompting.EncodePair(Tokenizer, example.Prompt, completion, example.HasSpecialTokens);
 
     /// <summary>Runs an optimizer step; where the loss or gradient is not finite, stops the run with all that is needed to look into it.</summary>
     public double Guard(int step, BatchMetrics metrics, Func<double> optimizerStep) =>

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using LlmRL.Advantages;
-using LlmRL.Recipes.Binding;
 
 namespace LlmRL.Tests.Advantages;
 
@@ -19,7 +18,7 @@ public class FixtureTests
             var rewards = Fixture.Rows(file.GetProperty("inputs").GetProperty(setting.GetProperty("rewards").GetString()!));
             var actual = new double[rewards.Length];
             GroupRelative.Advantages(rewards.SelectMany(row => row).ToArray(), Fixture.Numbers(setting.GetProperty("reward_weights")), groupSize,
-                Choice<RewardScale>(setting, "scale_rewards"), Choice<RewardAggregation>(setting, "aggregation"), actual);
+                Fixture.Choice<RewardScale>(setting, "scale_rewards"), Fixture.Choice<RewardAggregation>(setting, "aggregation"), actual);
             Fixture.AssertClose(Fixture.Numbers(setting.GetProperty("advantages")), actual);
         }
     }
@@ -74,7 +73,7 @@ public class FixtureTests
             {
                 rewards[i] = new double[Math.Min(last[i] + 2, logProbs[i].Length)];
                 KlReward.PerToken(Fixture.Floats(logProbs[i][..rewards[i].Length]), Fixture.Floats(reference[i][..rewards[i].Length]),
-                    setting.GetProperty("kl_coef").GetDouble(), scores[i], Choice<KlEstimator>(setting, "kl_estimator"), rewards[i]);
+                    setting.GetProperty("kl_coef").GetDouble(), scores[i], Fixture.Choice<KlEstimator>(setting, "kl_estimator"), rewards[i]);
             }
 
             if (setting.GetProperty("whiten_rewards").GetBoolean())
@@ -104,6 +103,4 @@ public class FixtureTests
         var start = 0;
         return [.. rows.Select(row => all[start..(start += row.Length)])];
     }
-
-    private static T Choice<T>(JsonElement setting, string key) where T : struct, Enum => (T)Choices.Of(typeof(T))[setting.GetProperty(key).GetString()!];
 }

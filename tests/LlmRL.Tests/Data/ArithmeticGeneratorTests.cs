@@ -9,7 +9,7 @@ public sealed class ArithmeticGeneratorTests
     public void Splits_share_no_problem()
     {
         var owner = new Dictionary<string, DataSplit>();
-        foreach (var (split, count) in new[] { (DataSplit.Sft, 60_000), (DataSplit.Rl, 30_000), (DataSplit.Test, 10_000) })
+        foreach (var (split, count) in new[] { (DataSplit.Sft, 60_000), (DataSplit.Rl, 20_000), (DataSplit.Reward, 10_000), (DataSplit.Test, 10_000) })
         {
             var source = new ArithmeticGenerator(split, count, new ArithmeticSettings { MinSteps = 1, DataSeed = (int)split });
             for (var i = 0; i < count; i++)
@@ -19,7 +19,7 @@ public sealed class ArithmeticGeneratorTests
             }
         }
 
-        Assert.Equal(3, owner.Values.Distinct().Count());
+        Assert.Equal(4, owner.Values.Distinct().Count());
     }
 
     [Theory]
@@ -47,6 +47,20 @@ public sealed class ArithmeticGeneratorTests
                 Assert.Equal(Evaluate(sides[0]), value);
                 Assert.InRange(value, 0, 999);
             }
+        }
+    }
+
+    [Fact]
+    public void Pairs_hold_a_right_and_a_wrong_solution_of_one_problem()
+    {
+        var source = new ArithmeticGenerator(DataSplit.Reward, 2000, new ArithmeticSettings { MaxOperand = 9, MaxValue = 99, SlipRate = 0.25 });
+        for (var i = 0; i < source.Count; i++)
+        {
+            var example = source[i];
+            Assert.Null(example.Completion);
+            Assert.EndsWith("#### " + example.Answer, example.Chosen);
+            Assert.NotEqual("#### " + example.Answer, example.Rejected!.Split('\n')[^1]);
+            Assert.Equal(example.Chosen!.Split('\n').Length, example.Rejected.Split('\n').Length);
         }
     }
 

@@ -1,5 +1,4 @@
 using LlmRL.Models;
-using LlmRL.Tests.Rollouts;
 using LlmRL.Tests.Training;
 
 namespace LlmRL.Tests.Models;
@@ -7,7 +6,7 @@ namespace LlmRL.Tests.Models;
 [Collection(TensorCollection.Name)]
 public class FlatParametersTests
 {
-    private static readonly ModelConfig Config = TestModel.Shape("gpt2") with { TieWordEmbeddings = false, InitializerRange = 0.02, VocabSize = 500 };
+    private static readonly ModelConfig Config = TestShapes.Of("gpt2") with { TieWordEmbeddings = false, InitializerRange = 0.02, VocabSize = 500 };
 
     /// <summary>Means and variances of N draws lie within five standard errors of what the initialiser says.</summary>
     [Fact]

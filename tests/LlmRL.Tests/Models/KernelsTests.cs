@@ -9,7 +9,7 @@ public sealed class KernelsTests
 {
     private const double ForwardTolerance = 1e-6, GradientTolerance = 1e-5;
 
-    public static TheoryData<string> Shapes => ["llama-grouped", "gpt2", "exact-gelu", "qwen2"];
+    public static TheoryData<string> Shapes => ["llama-grouped", "gpt2", "exact-gelu", "qwen2", "qwen2-window", "mistral", "qwen3", "qwen3-window", "gpt_neox", "gpt_neox-serial", "no-final-norm", "yarn", "llama3"];
 
     [Theory]
     [MemberData(nameof(Shapes))]
@@ -103,6 +103,7 @@ public sealed class KernelsTests
     [InlineData("llama-grouped", 1.0, true)]
     [InlineData("llama-grouped", 0.7, true)]
     [InlineData("gpt2", 1.3, false)]
+    [InlineData("head-bias", 0.7, true)]
     public void TokenScoresEqualAten(string shape, double temperature, bool entropy)
     {
         using var model = Model(shape);
@@ -114,6 +115,8 @@ public sealed class KernelsTests
         Assert.NotEqual(0, actual.Accuracy);
         AssertClose(expected.Hidden, actual.Hidden, GradientTolerance, "hidden gradient");
         AssertClose(expected.Head, actual.Head, GradientTolerance, "head gradient");
+        Assert.Equal(model.Config.HeadBias, actual.HeadBias.Length > 0);
+        AssertClose(expected.HeadBias, actual.HeadBias, GradientTolerance, "gradient of the head's bias");
     }
 
     [Fact]
@@ -213,7 +216,7 @@ public sealed class KernelsTests
 
     private static Tensor Waves(long count) => tensor([.. Enumerable.Range(0, (int)count).Select(i => (float)Math.Sin(0.37 * i))]);
 
-    private static (float[] LogProbs, float[] Entropies, double Accuracy, float[] Hidden, float[] Head) Score(
+    private static (float[] LogProbs, float[] Entropies, double Accuracy, float[] Hidden, float[] Head, float[] HeadBias) Score(
         Transformer model, int rows, double temperature, bool entropy, bool kernels)
     {
         model.UsesKernels = kernels;
@@ -231,7 +234,8 @@ public sealed class KernelsTests
             loss = loss + (scores.Entropies! * (Waves(rows) + 0.5)).sum();
         loss.backward();
         using var gradient = scores.Backward();
-        return (Values(scores.LogProbs), entropy ? Values(scores.Entropies!) : [], scores.Accuracy, Values(gradient), Values(model.Parameters.Gradient(model.HeadName)));
+        return (Values(scores.LogProbs), entropy ? Values(scores.Entropies!) : [], scores.Accuracy, Values(gradient),
+            Values(model.Parameters.Gradient(model.HeadName)), model.Config.HeadBias ? Values(model.Parameters.Gradient(Transformer.HeadBiasName)) : []);
     }
 
     private static float[] Values(Tensor x)

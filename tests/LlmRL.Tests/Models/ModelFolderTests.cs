@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using LlmRL.Models;
-using LlmRL.Tests.Rollouts;
 using LlmRL.Tests.Runs;
 using LlmRL.Tests.Training;
 
@@ -36,11 +35,23 @@ public class ModelFolderTests
 
     [Theory]
     [InlineData("llama-grouped")]
+    [InlineData("linear")]
+    [InlineData("dynamic")]
+    [InlineData("llama3")]
+    [InlineData("yarn")]
+    [InlineData("mistral")]
     [InlineData("gpt2")]
+    [InlineData("head-bias")]
+    [InlineData("no-final-norm")]
     [InlineData("qwen2")]
+    [InlineData("qwen2-window")]
+    [InlineData("qwen3")]
+    [InlineData("qwen3-window")]
+    [InlineData("gpt_neox")]
+    [InlineData("gpt_neox-serial")]
     public void EveryArchitectureSurvivesSavingAndLoading(string shape)
     {
-        var config = TestModel.Shape(shape);
+        var config = TestShapes.Of(shape);
         foreach (var scalarHead in new[] { false, true })
         {
             using var folder = new TemporaryFolder();
@@ -59,7 +70,7 @@ public class ModelFolderTests
     public void Gpt2ProjectionsAreStoredTransposed()
     {
         using var folder = new TemporaryFolder();
-        using var model = Random(TestModel.Shape("gpt2"));
+        using var model = Random(TestShapes.Of("gpt2"));
         ModelFolder.Save(model, folder.Path, tokenizer: null);
         var tensors = Tensors(folder.Path);
         long width = model.Config.HiddenSize, inner = model.Config.IntermediateSize;
@@ -88,7 +99,7 @@ public class ModelFolderTests
     public void LlamaProjectionsAreStoredApart()
     {
         using var folder = new TemporaryFolder();
-        using var model = Random(TestModel.Shape("llama-grouped"));
+        using var model = Random(TestShapes.Of("llama-grouped"));
         ModelFolder.Save(model, folder.Path, tokenizer: null);
         var tensors = Tensors(folder.Path);
         string[] Names(string pattern, params string[] modules) => [.. modules.Select(module => $"model.layers.2.{pattern}.{module}_proj.weight")];
@@ -98,11 +109,40 @@ public class ModelFolderTests
         Assert.Contains("lm_head.weight", tensors.Keys);
     }
 
+    /// <summary>GPT-NeoX keeps query, key and value of one head together, then those of the next.</summary>
+    [Fact]
+    public void GptNeoxProjectionsAreStoredByHead()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = Random(TestShapes.Of("gpt_neox"));
+        ModelFolder.Save(model, folder.Path, tokenizer: null);
+        var tensors = Tensors(folder.Path);
+        var (heads, width, hidden) = (model.Config.NumHeads, model.Config.HeadDim, model.Config.HiddenSize);
+        var ours = model.Parameters["layers.2.qkv"].detach().data<float>().ToArray();
+        var bias = model.Parameters["layers.2.qkv_bias"].detach().data<float>().ToArray();
+        var stored = tensors["gpt_neox.layers.2.attention.query_key_value.weight"];
+        Assert.Equal($"{3 * hidden}x{hidden}", stored.Shape);
+        for (var head = 0; head < heads; head++)
+        {
+            for (var kind = 0; kind < 3; kind++)
+            {
+                for (var e = 0; e < width; e++)
+                {
+                    int row = (head * 3 + kind) * width + e, ourRow = (kind * heads + head) * width + e;
+                    Assert.Equal(ours[(ourRow * hidden)..((ourRow + 1) * hidden)], stored.Values[(row * hidden)..((row + 1) * hidden)]);
+                    Assert.Equal(bias[ourRow], tensors["gpt_neox.layers.2.attention.query_key_value.bias"].Values[row]);
+                }
+            }
+        }
+
+        Assert.Contains("embed_out.weight", tensors.Keys);
+    }
+
     [Fact]
     public void ShardsAreReadThroughTheirIndex()
     {
         using var folder = new TemporaryFolder();
-        using var model = Random(TestModel.Shape("qwen2"));
+        using var model = Random(TestShapes.Of("qwen2"));
         ModelFolder.Save(model, folder.Path, tokenizer: null);
         Split(folder.Path);
         using (var loaded = ModelFolder.Load(folder.Path))
@@ -115,7 +155,7 @@ public class ModelFolderTests
     public void LargeWeightsAreWrittenAsShardsThatLoadAgain()
     {
         using var folder = new TemporaryFolder();
-        using var model = Random(TestModel.Shape("gpt2"));
+        using var model = Random(TestShapes.Of("gpt2"));
         ModelFolder.Save(model, folder.Path, tokenizer: null);
         var limit = new FileInfo(Path.Combine(folder.Path, "model.safetensors")).Length / 3;
 
@@ -131,7 +171,7 @@ public class ModelFolderTests
     public void ABodyWithoutScalarHeadGetsAFreshOne()
     {
         using var folder = new TemporaryFolder();
-        using var model = Random(TestModel.Shape("llama-grouped"));
+        using var model = Random(TestShapes.Of("llama-grouped"));
         ModelFolder.Save(model, folder.Path, tokenizer: null);
         using var reward = ModelFolder.Load(folder.Path, scalarHead: true, seed: 4);
         using var again = ModelFolder.Load(folder.Path, scalarHead: true, seed: 4);
@@ -146,24 +186,9 @@ public class ModelFolderTests
     public void ARewardModelIsNoPolicy()
     {
         using var folder = new TemporaryFolder();
-        using var model = Random(TestModel.Shape("llama-grouped"), scalarHead: true);
+        using var model = Random(TestShapes.Of("llama-grouped"), scalarHead: true);
         ModelFolder.Save(model, folder.Path, tokenizer: null);
         Assert.Contains("scalar head", Assert.Throws<BadInputException>(() => ModelFolder.Load(folder.Path)).Message, StringComparison.Ordinal);
-    }
-
-    /// <summary>Positions that are stretched would be read as plain ones, and the model would be another.</summary>
-    [Theory]
-    [InlineData("""{"rope_type":"llama3","factor":8.0}""", "llama3")]
-    [InlineData("""{"type":"linear","factor":2.0}""", "linear")]
-    public void ScaledRotaryPositionsAreRefused(string scaling, string name)
-    {
-        using var folder = new TemporaryFolder();
-        var path = Path.Combine(folder.Path, "config.json");
-        var json = JsonNode.Parse(ModelConfigFile.Write(TestModel.Shape("llama-grouped")))!.AsObject();
-        json.Remove("rope_parameters");
-        json["rope_scaling"] = JsonNode.Parse(scaling);
-        File.WriteAllText(path, json.ToJsonString());
-        Assert.Contains(name, Assert.Throws<BadInputException>(() => ModelConfigFile.Read(path)).Message, StringComparison.Ordinal);
     }
 
     private static Transformer Random(ModelConfig config, bool scalarHead = false)

@@ -140,11 +140,24 @@ public class ReferenceModelTests
     [InlineData("qwen2")]
     [InlineData("gpt2")]
     [InlineData("gpt2", MlpKind.Gelu)]
+    [InlineData("qwen2-window")]
+    [InlineData("mistral")]
+    [InlineData("qwen3")]
+    [InlineData("qwen3-window")]
+    [InlineData("gpt_neox")]
+    [InlineData("gpt_neox-serial")]
+    [InlineData("gpt_neox", MlpKind.GeluTanh)]
+    [InlineData("head-bias")]
+    [InlineData("no-final-norm")]
+    [InlineData("linear")]
+    [InlineData("llama3")]
+    [InlineData("yarn")]
+    [InlineData("dynamic")]
     public unsafe void EveryArchitectureIsWhatItSays(string shape, MlpKind? activation = null)
     {
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        var config = TestModel.Shape(shape);
+        var config = TestShapes.Of(shape);
         using var plain = TestModel.Random(config with { Mlp = activation ?? config.Mlp });
         using var model = new Transformer(plain.Config, trainable: false);
         foreach (var spec in model.Parameters.Specs)
@@ -153,7 +166,9 @@ public class ReferenceModelTests
             model.Parameters[spec.Name].copy_(tensor(values, spec.Shape));
         }
 
-        int[][] sequences = [[5, 1, 70, 33, 2, 9, 9, 64, 12], [40], [7, 7, 3, 60]];
+        // Longer than a window, and, with dynamic scaling, than the positions of training.
+        var longest = config.RopeScaling?.Kind == RopeScalingKind.Dynamic ? config.MaxPositions + 22 : 40;
+        int[][] sequences = [[5, 1, 70, 33, 2, 9, 9, 64, 12], [40], [7, 7, 3, 60], [.. Enumerable.Range(0, longest).Select(i => i * i % 71)]];
         using var batch = new TokenBatch(sequences);
         var logits = model.Logits(model.Hidden(batch));
         var reference = new ReferenceTransformer(plain);
@@ -167,6 +182,7 @@ public class ReferenceModelTests
     {
         "embed" => "embedding",
         "norm_bias" => "norm.bias",
+        "head_bias" => "head.bias",
         "positions" or "norm" or "head" => name,
         _ => (name.EndsWith("_bias", StringComparison.Ordinal) ? name["layers.".Length..^5] + ".bias" : name["layers.".Length..])
             .Replace("attention_norm", "norm1", StringComparison.Ordinal).Replace("mlp_norm", "norm2", StringComparison.Ordinal).Replace("output", "out", StringComparison.Ordinal),

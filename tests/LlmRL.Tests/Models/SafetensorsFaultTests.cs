@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json.Nodes;
 using LlmRL.Models;
-using LlmRL.Tests.Rollouts;
 using LlmRL.Tests.Runs;
 using LlmRL.Tests.Training;
 
@@ -18,7 +17,7 @@ public sealed class SafetensorsFaultTests : IDisposable
 
     public SafetensorsFaultTests()
     {
-        using var model = Tiny.Model(TestModel.Shape("llama-grouped"));
+        using var model = Tiny.Model(TestShapes.Of("llama-grouped"));
         ModelFolder.Save(model, folder.Path, tokenizer: null);
         whole = File.ReadAllBytes(WeightsPath);
     }

@@ -1,4 +1,5 @@
 using LlmRL.Rollouts.Cpu;
+using LlmRL.Tests.Models;
 
 namespace LlmRL.Tests.Rollouts;
 
@@ -11,9 +12,21 @@ public sealed unsafe class CpuDecoderTests
     [InlineData("gpt2")]
     [InlineData("exact-gelu")]
     [InlineData("qwen2")]
+    [InlineData("qwen2-window")]
+    [InlineData("mistral")]
+    [InlineData("qwen3")]
+    [InlineData("qwen3-window")]
+    [InlineData("gpt_neox")]
+    [InlineData("gpt_neox-serial")]
+    [InlineData("head-bias")]
+    [InlineData("no-final-norm")]
+    [InlineData("linear")]
+    [InlineData("llama3")]
+    [InlineData("yarn")]
+    [InlineData("dynamic")]
     public void PrefillAndStepsGiveTheReferenceLogits(string shape)
     {
-        using var model = TestModel.Random(TestModel.Shape(shape));
+        using var model = TestModel.Random(TestShapes.Of(shape));
         using var decoder = new CpuDecoder(model.Weights, 48, 2);
         var reference = new ReferenceTransformer(model);
         var sequences = new[] { Tokens(model, 1, 41), Tokens(model, 2, 19), Tokens(model, 3, 33) };
@@ -33,7 +46,7 @@ public sealed unsafe class CpuDecoderTests
     [Fact]
     public void AColumnDoesNotDependOnItsNeighbours()
     {
-        using var model = TestModel.Random(TestModel.Shape("llama-grouped"));
+        using var model = TestModel.Random(TestShapes.Of("llama-grouped"));
         var sequences = Enumerable.Range(0, 33).Select(i => Tokens(model, (ulong)i, 20)).ToArray();
         var together = Last(model, 3, sequences);
         for (var i = 0; i < sequences.Length; i += 8)

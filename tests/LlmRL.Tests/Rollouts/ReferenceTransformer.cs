@@ -24,13 +24,13 @@ internal sealed unsafe class ReferenceTransformer(TestModel model)
             var attention = Attention(layer, [.. x.Select(row => Norm($"{layer}.norm1", row))]);
             for (var t = 0; t < x.Length; t++)
             {
-                x[t] = Add(x[t], attention[t]);
-                x[t] = Add(x[t], Mlp(layer, Norm($"{layer}.norm2", x[t])));
+                var middle = Add(x[t], attention[t]);
+                x[t] = Add(middle, Mlp(layer, Norm($"{layer}.norm2", _config.ParallelResidual ? x[t] : middle)));
             }
         }
 
         var head = _config.TieWordEmbeddings ? "embedding" : "head";
-        return [.. x.Select(row => Linear(head, Norm("norm", row), _config.VocabSize))];
+        return [.. x.Select(row => Linear(head, _config.FinalNorm ? Norm("norm", row) : row, _config.VocabSize))];
     }
 
     /// <summary>log softmax(logits / temperature).</summary>
@@ -72,16 +72,26 @@ internal sealed unsafe class ReferenceTransformer(TestModel model)
         int heads = _config.NumHeads, keyHeads = _config.NumKeyValueHeads, width = _config.HeadDim;
         var qkv = x.Select(row => Linear($"{layer}.qkv", row, (heads + 2 * keyHeads) * width)).ToArray();
         var output = new double[x.Length][];
+        var turn = new ReferenceRope(_config, x.Length);
+        double[] Turned(double[] row, int head, int position)
+        {
+            var v = row[(head * width)..((head + 1) * width)];
+            if (_config.QkNorm)
+                v = RmsNorm($"{layer}.{(head < heads ? "query" : "key")}_norm", v);
+            return _config.Positions == PositionKind.Rotary ? turn.Apply(v, position) : v;
+        }
+
+        var keys = qkv.Select((row, t) => Enumerable.Range(heads, keyHeads).Select(head => Turned(row, head, t)).ToArray()).ToArray();
         for (var t = 0; t < x.Length; t++)
         {
             var mixed = new double[heads * width];
             for (var h = 0; h < heads; h++)
             {
                 var shared = h / (heads / keyHeads);
-                var q = Head(qkv[t], h, t);
+                var q = Turned(qkv[t], h, t);
                 var weights = new double[t + 1];
                 for (var s = 0; s <= t; s++)
-                    weights[s] = q.Zip(Head(qkv[s], heads + shared, s), (a, b) => a * b).Sum() / Math.Sqrt(width);
+                    weights[s] = Sees(layer, t, s) ? q.Zip(keys[s][shared], (a, b) => a * b).Sum() / Math.Sqrt(width) : double.NegativeInfinity;
                 weights = [.. LogSoftmax(weights).Select(Math.Exp)];
                 for (var s = 0; s <= t; s++)
                     for (var e = 0; e < width; e++)
@@ -94,21 +104,14 @@ internal sealed unsafe class ReferenceTransformer(TestModel model)
         return output;
     }
 
-    private double[] Head(double[] qkv, int head, int position)
-    {
-        var width = _config.HeadDim;
-        var v = qkv[(head * width)..((head + 1) * width)];
-        if (_config.Positions != PositionKind.Rotary)
-            return v;
-        var turned = new double[width];
-        for (var i = 0; i < width / 2; i++)
-        {
-            var angle = position / Math.Pow(_config.RopeTheta, 2.0 * i / width);
-            turned[i] = v[i] * Math.Cos(angle) - v[i + width / 2] * Math.Sin(angle);
-            turned[i + width / 2] = v[i] * Math.Sin(angle) + v[i + width / 2] * Math.Cos(angle);
-        }
+    /// <summary>A query sees as many keys, up to its own, as the window is wide.</summary>
+    private bool Sees(int layer, int query, int key) =>
+        _config.Window is not { } window || (window.Layers is not null && !window.Layers[layer]) || query - key < window.Size;
 
-        return turned;
+    private double[] RmsNorm(string name, double[] x)
+    {
+        var root = Math.Sqrt(x.Average(v => v * v) + _config.NormEpsilon);
+        return [.. x.Select((v, i) => v / root * model[name][i])];
     }
 
     private double[] Mlp(int layer, double[] x)

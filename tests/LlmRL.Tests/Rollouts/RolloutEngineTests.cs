@@ -1,4 +1,5 @@
 using LlmRL.Rollouts;
+using LlmRL.Tests.Models;
 
 namespace LlmRL.Tests.Rollouts;
 
@@ -12,7 +13,7 @@ public sealed class RolloutEngineTests
     [InlineData("qwen2", 1.3)]
     public void RecordedLogProbsAreTheReferences(string shape, double temperature)
     {
-        using var model = TestModel.Random(TestModel.Shape(shape), 0.1);
+        using var model = TestModel.Random(TestShapes.Of(shape), 0.1);
         using var engine = new RolloutEngine(model.Weights, 8);
         var prompts = Prompts(model, 4);
         var options = new SamplingOptions { Temperature = temperature, MaxNewTokens = 20, StopIds = [3, 4, 5, 6] };
@@ -36,7 +37,7 @@ public sealed class RolloutEngineTests
     [Fact]
     public void CompletionsDoNotDependOnSlotsThreadsOrPlace()
     {
-        using var model = TestModel.Random(TestModel.Shape("llama-grouped"));
+        using var model = TestModel.Random(TestShapes.Of("llama-grouped"));
         var prompts = Prompts(model, 23);
         var options = new SamplingOptions { MaxNewTokens = 24, StopIds = [.. Enumerable.Range(0, 6)], TopP = 0.95 };
         var keys = prompts.Select((_, i) => (ulong)(1000 + i)).ToArray();
@@ -59,7 +60,7 @@ public sealed class RolloutEngineTests
     [Fact]
     public void SeedStepPromptAndSampleAllMatter()
     {
-        using var model = TestModel.Random(TestModel.Shape("gpt2"), 0.05);
+        using var model = TestModel.Random(TestShapes.Of("gpt2"), 0.05);
         using var engine = new RolloutEngine(model.Weights, 8);
         var options = new SamplingOptions { MaxNewTokens = 16 };
         int[][] same = [[5, 6], [5, 6]];
@@ -71,7 +72,7 @@ public sealed class RolloutEngineTests
     [Fact]
     public void FinishedSamplesAreReportedOnceWhileOthersRun()
     {
-        using var model = TestModel.Random(TestModel.Shape("llama-grouped"));
+        using var model = TestModel.Random(TestShapes.Of("llama-grouped"));
         using var engine = new RolloutEngine(model.Weights, 4);
         var reported = new List<Completion>();
         var options = new SamplingOptions { MaxNewTokens = 12, StopIds = [.. Enumerable.Range(0, 20)] };
@@ -85,7 +86,7 @@ public sealed class RolloutEngineTests
     [Fact]
     public void NoManagedMemoryPerToken()
     {
-        using var model = TestModel.Random(TestModel.Shape("gpt2"), 0.02);
+        using var model = TestModel.Random(TestShapes.Of("gpt2"), 0.02);
         using var engine = new RolloutEngine(model.Weights, 4);
         var prompts = Prompts(model, 2, 10);
         long Allocated(int tokens)
@@ -106,7 +107,7 @@ public sealed class RolloutEngineTests
     [Fact]
     public void PagesAreFreeAfterARunThatAnExceptionEnded()
     {
-        using var model = TestModel.Random(TestModel.Shape("llama-grouped"));
+        using var model = TestModel.Random(TestShapes.Of("llama-grouped"));
         using var engine = new RolloutEngine(model.Weights, 4);
         var options = new SamplingOptions { MaxNewTokens = 30 };
         var expected = engine.Generate(Prompts(model, 5), 3, options, Key);
@@ -120,7 +121,7 @@ public sealed class RolloutEngineTests
     [Fact]
     public unsafe void NonFiniteLogitsAreNamed()
     {
-        using var model = TestModel.Random(TestModel.Shape("gpt2"));
+        using var model = TestModel.Random(TestShapes.Of("gpt2"));
         model["positions"][6 * model.Config.HiddenSize] = float.NaN;
         using var engine = new RolloutEngine(model.Weights);
         var exception = Assert.Throws<NonFiniteException>(
@@ -131,7 +132,7 @@ public sealed class RolloutEngineTests
     [Fact]
     public void BadInputNamesPromptValueAndRemedy()
     {
-        using var model = TestModel.Random(TestModel.Shape("gpt2"));
+        using var model = TestModel.Random(TestShapes.Of("gpt2") with { MaxPositions = 96 });
         using var engine = new RolloutEngine(model.Weights);
         string Message(int[] prompt, SamplingOptions options) =>
             Assert.Throws<BadInputException>(() => engine.Generate([[1], prompt], 1, options, Key)).Message;

@@ -34,6 +34,8 @@ internal sealed unsafe class TestModel : IDisposable
                 AttentionNormBias = Get($"{i}.norm1.bias", width, layerNorm),
                 Qkv = Get($"{i}.qkv", qkv * width),
                 QkvBias = Get($"{i}.qkv.bias", qkv, config.QkvBias),
+                QueryNorm = Get($"{i}.query_norm", head, config.QkNorm),
+                KeyNorm = Get($"{i}.key_norm", head, config.QkNorm),
                 Output = Get($"{i}.out", width * heads),
                 OutputBias = Get($"{i}.out.bias", width, config.OutputBias),
                 MlpNorm = Get($"{i}.norm2", width),
@@ -50,9 +52,10 @@ internal sealed unsafe class TestModel : IDisposable
             TokenEmbedding = embedding,
             PositionEmbedding = Get("positions", config.MaxPositions * width, config.Positions == PositionKind.Learned),
             Layers = layers,
-            FinalNorm = Get("norm", width),
-            FinalNormBias = Get("norm.bias", width, layerNorm),
+            FinalNorm = Get("norm", width, config.FinalNorm),
+            FinalNormBias = Get("norm.bias", width, layerNorm && config.FinalNorm),
             Head = config.TieWordEmbeddings ? embedding : Get("head", config.VocabSize * width),
+            HeadBias = Get("head.bias", config.VocabSize, config.HeadBias),
         };
     }
 
@@ -77,60 +80,6 @@ internal sealed unsafe class TestModel : IDisposable
             return values;
         });
     }
-
-    public static ModelConfig Shape(string name) => name switch
-    {
-        "llama-grouped" => new ModelConfig
-        {
-            ModelType = "llama",
-            VocabSize = 101,
-            HiddenSize = 48,
-            NumLayers = 3,
-            NumHeads = 6,
-            NumKeyValueHeads = 2,
-            HeadDim = 8,
-            IntermediateSize = 76,
-            MaxPositions = 128,
-            NormEpsilon = 1e-6,
-            RopeTheta = 500,
-        },
-        "gpt2" => new ModelConfig
-        {
-            ModelType = "gpt2",
-            VocabSize = 77,
-            HiddenSize = 64,
-            NumLayers = 2,
-            NumHeads = 4,
-            NumKeyValueHeads = 4,
-            HeadDim = 16,
-            IntermediateSize = 256,
-            MaxPositions = 96,
-            Norm = NormKind.LayerNorm,
-            Positions = PositionKind.Learned,
-            Mlp = MlpKind.GeluTanh,
-            TieWordEmbeddings = true,
-            QkvBias = true,
-            OutputBias = true,
-            MlpBias = true,
-        },
-        "exact-gelu" => Shape("gpt2") with { ModelType = "neox", Mlp = MlpKind.Gelu, Positions = PositionKind.Rotary, TieWordEmbeddings = false },
-        "qwen2" => new ModelConfig
-        {
-            ModelType = "qwen2",
-            VocabSize = 160,
-            HiddenSize = 70,
-            NumLayers = 2,
-            NumHeads = 2,
-            NumKeyValueHeads = 1,
-            HeadDim = 72,
-            IntermediateSize = 90,
-            MaxPositions = 200,
-            RopeTheta = 1e6,
-            TieWordEmbeddings = true,
-            QkvBias = true,
-        },
-        _ => throw new ArgumentException(name),
-    };
 
     public void Dispose()
     {

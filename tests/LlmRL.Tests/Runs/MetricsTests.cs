@@ -51,47 +51,25 @@ public class MetricsTests
         using var writer = new MetricsWriter(folder["m.jsonl"]);
         writer.Write(1, "sft", [Pair("loss", 2)]);
         Assert.Equal(2, MetricsReader.Read(folder["m.jsonl"]).Single().Values["loss"]);
-        Assert.Equal(new FileInfo(folder["m.jsonl"]).Length, writer.Length);
     }
 
     [Fact]
-    public void Truncating_and_writing_again_gives_the_bytes_of_an_uninterrupted_run()
+    public void Forgetting_later_steps_and_writing_again_gives_the_bytes_of_an_uninterrupted_run()
     {
         using var folder = new TemporaryFolder();
-        void Write(MetricsWriter writer, int from, int to)
+        var (straight, broken) = (RunDirectory.Create(folder["a"]), RunDirectory.Create(folder["b"]));
+        void Write(RunDirectory run, int from, int to)
         {
+            using var writer = new MetricsWriter(run.MetricsPath);
             for (var step = from; step <= to; step++) writer.Write(step, "sft", [Pair("loss", 1.0 / step)]);
         }
 
-        using (var straight = new MetricsWriter(folder["a.jsonl"])) Write(straight, 1, 20);
-        long checkpoint;
-        using (var first = new MetricsWriter(folder["b.jsonl"]))
-        {
-            Write(first, 1, 10);
-            checkpoint = first.Length;
-            Write(first, 11, 13);
-        }
-
-        File.AppendAllText(folder["b.jsonl"], "{\"step\":14,\"sta");
-        using (var second = new MetricsWriter(folder["b.jsonl"]))
-        {
-            second.Truncate(checkpoint);
-            Write(second, 11, 20);
-        }
-
-        Assert.Equal(File.ReadAllBytes(folder["a.jsonl"]), File.ReadAllBytes(folder["b.jsonl"]));
-    }
-
-    [Fact]
-    public void An_offset_that_is_not_the_end_of_a_line_is_refused()
-    {
-        using var folder = new TemporaryFolder();
-        using var writer = new MetricsWriter(folder["m.jsonl"]);
-        writer.Write(1, "sft", [Pair("loss", 2)]);
-        var length = writer.Length;
-        Assert.ThrowsAny<ArgumentException>(() => writer.Truncate(length - 3));
-        Assert.ThrowsAny<ArgumentException>(() => writer.Truncate(length + 1));
-        Assert.Equal(length, writer.Length);
+        Write(straight, 1, 20);
+        Write(broken, 1, 13);
+        File.AppendAllText(broken.MetricsPath, "{\"step\":14,\"sta");
+        StageLogs.ForgetAfter(broken, "sft", 10);
+        Write(broken, 11, 20);
+        Assert.Equal(File.ReadAllBytes(straight.MetricsPath), File.ReadAllBytes(broken.MetricsPath));
     }
 
     [Fact]
@@ -134,7 +112,7 @@ public class MetricsTests
         using var folder = new TemporaryFolder();
         using var writer = new MetricsWriter(folder["m.jsonl"]);
         Assert.Throws<ArgumentException>(() => writer.Write(1, "sft", [Pair(first, 1), Pair(second, 2)]));
-        Assert.Equal(0, writer.Length);
+        Assert.Equal(0, new FileInfo(folder["m.jsonl"]).Length);
     }
 
     [Fact]

@@ -65,7 +65,7 @@ public class RunDirectoryTests
     }
 
     [Fact]
-    public void The_log_sorts_a_step_into_its_files_and_can_be_cut_back()
+    public void The_log_sorts_a_step_into_its_files()
     {
         using var folder = new TemporaryFolder();
         var run = RunDirectory.Create(folder["run"]);
@@ -75,17 +75,11 @@ public class RunDirectoryTests
         using var log = new RunLog(run, console, clock, "host");
         log.StageStarted("grpo", "grpo", 3);
         log.Step(1, [new("reward", 0.5), new("tokens_per_second", 100)]);
-        var position = log.Position;
         log.Step(2, [new("reward", 0.75), new("tokens_per_second", 101)]);
         log.Sample(new SampleRow { Step = 2, Stage = "grpo", Prompt = "p", Completion = "c" });
         Assert.Equal("{\"step\":1,\"stage\":\"grpo\",\"reward\":0.5}", File.ReadLines(run.MetricsPath).First());
         Assert.Equal("{\"step\":2,\"stage\":\"grpo\",\"tokens_per_second\":101}", File.ReadLines(run.TimingsPath).Last());
         Assert.Single(SamplesWriter.Read(run.SamplesPath));
-
-        log.CutBackTo(position);
-        Assert.Equal(1, MetricsReader.Read(run.MetricsPath).Single().Step);
-        Assert.Equal(1, MetricsReader.Read(run.TimingsPath).Single().Step);
-        Assert.Empty(SamplesWriter.Read(run.SamplesPath));
         Assert.Single(Directory.GetFiles(run.TensorBoard("grpo")));
     }
 }

@@ -32,7 +32,7 @@ public partial class MemoryTests
         using var optimizer = new AdamW(policy.Parameters, new AdamWOptions());
         using var valueOptimizer = new AdamW(value.Parameters, new AdamWOptions());
         using var engine = new RolloutEngine(policy.DecoderWeights(), threads: 1);
-        var stage = new Ppo { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, EntropyCoef = 0.01 };
+        var stage = Tiny.Ppo with { EntropyCoef = 0.01 };
         AssertFlat(step =>
         {
             var prompts = Enumerable.Range(0, 8).Select(i => Enumerable.Range(1, 3 + (i + step) % 7).ToArray()).ToArray();
@@ -68,9 +68,11 @@ public partial class MemoryTests
     {
         using var model = Tiny.Model(Nano);
         using var reward = Tiny.Model(Nano, scalarHead: true);
+        using var reference = Tiny.Model(Nano);
         using var optimizer = new AdamW(model.Parameters, new AdamWOptions());
         using var rewardOptimizer = new AdamW(reward.Parameters, new AdamWOptions());
         var (sft, rewardModel) = (new Sft { Name = "s", Steps = 1, Data = null! }, new RewardModel { Name = "s", Steps = 1, Data = null! });
+        var dpo = new Dpo { Name = "s", Steps = 1, Data = null!, RpoAlpha = 1 };
         AssertFlat(step =>
         {
             int[] Tokens(int length) => [.. Enumerable.Range(step, length).Select(i => i * 7 % Nano.VocabSize)];
@@ -79,6 +81,9 @@ public partial class MemoryTests
             optimizer.Step(1e-4);
             OfflineLoop.Accumulate(rewardModel, reward, rows, train: true);
             rewardOptimizer.Step(1e-4);
+            OfflineModels.AddReferenceLogProbs(reference, rows, dpo.MicroBatchTokens);
+            OfflineLoop.Accumulate(dpo, model, rows, train: true);
+            optimizer.Step(1e-4);
         });
     }
 

@@ -71,6 +71,89 @@ public class OfflineGradientTests
         Assert.Equal(expectedLoss, metrics["loss"], 1e-5);
     }
 
+    [Theory]
+    [InlineData(DpoLossType.Sigmoid, 8192, 0)]
+    [InlineData(DpoLossType.Ipo, 48, 0)]
+    [InlineData(DpoLossType.Robust, 48, 0.7)]
+    public void DirectPreferenceOptimisation(DpoLossType lossType, int microBatchTokens, double rpoAlpha)
+    {
+        using var model = Tiny.Model();
+        using var reference = Tiny.Model(seed: 2);
+        var batch = Rows(sequencesPerRow: 2);
+        OfflineModels.AddReferenceLogProbs(reference, batch, microBatchTokens);
+        var stage = Dpo(lossType) with { MicroBatchTokens = microBatchTokens, RpoAlpha = rpoAlpha };
+        var expectedLoss = 0.0;
+        var expected = Tiny.Gradient(model, () =>
+        {
+            var loss = NaiveLosses.Preference(stage, model, reference, batch);
+            expectedLoss = loss.item<float>();
+            loss.backward();
+        });
+        BatchMetrics metrics = null!;
+        Tiny.AssertClose(expected, Tiny.Gradient(model, () => metrics = OfflineLoop.Accumulate(stage, model, batch, train: true)), 1e-5);
+        Assert.Equal(expectedLoss, metrics["loss"], 1e-5);
+    }
+
+    /// <summary>Along a direction the loss changes as the gradient says.</summary>
+    [Theory]
+    [InlineData(DpoLossType.Sigmoid)]
+    [InlineData(DpoLossType.SigmoidNorm)]
+    [InlineData(DpoLossType.Ipo)]
+    [InlineData(DpoLossType.Hinge)]
+    [InlineData(DpoLossType.Robust)]
+    public void DirectPreferenceByFiniteDifferences(DpoLossType lossType)
+    {
+        using var model = Tiny.Model();
+        using var reference = Tiny.Model(seed: 2);
+        var batch = Rows(sequencesPerRow: 2);
+        OfflineModels.AddReferenceLogProbs(reference, batch, 8192);
+        var stage = Dpo(lossType) with { RpoAlpha = 0.5 };
+        using var guard = no_grad();
+        using var scope = NewDisposeScope();
+        using var gradient = tensor(Tiny.Gradient(model, () =>
+        {
+            using (enable_grad())
+                OfflineLoop.Accumulate(stage, model, batch, train: true);
+        }));
+        var norm = Math.Sqrt(gradient.square().sum().item<float>());
+        double LossAt(double step)
+        {
+            model.Parameters.Values.add_(gradient, step);
+            var loss = OfflineLoop.Accumulate(stage, model, batch, train: false)["loss"];
+            model.Parameters.Values.add_(gradient, -step);
+            return loss;
+        }
+
+        var h = 2e-3 / norm;
+        Assert.Equal(norm, (LossAt(h) - LossAt(-h)) / (2 * h * norm), 5e-3 * norm);
+    }
+
+    /// <summary>Neither the order of the pairs, nor how they are cut, nor what pads them changes loss, gradient or metrics.</summary>
+    [Fact]
+    public void DirectPreferenceDoesNotDependOnTheCut()
+    {
+        using var model = Tiny.Model();
+        using var reference = Tiny.Model(seed: 2);
+        var stage = Dpo(DpoLossType.Sigmoid) with { RpoAlpha = 0.5 };
+        var expected = Run(Rows(sequencesPerRow: 2), 8192);
+        // 16 tokens: every pair by itself, without a longer one that it is padded to.
+        foreach (var budget in new[] { 48, 16 })
+        {
+            var actual = Run([.. Rows(sequencesPerRow: 2).AsEnumerable().Reverse()], budget);
+            Tiny.AssertClose(expected.Gradient, actual.Gradient, 1e-6);
+            Assert.Equal(expected.Metrics.Keys, actual.Metrics.Keys);
+            Assert.All(expected.Metrics, pair => Assert.Equal(pair.Value, actual.Metrics[pair.Key], 1e-6 * Math.Max(1, Math.Abs(pair.Value))));
+        }
+
+        (float[] Gradient, Dictionary<string, double> Metrics) Run(List<EncodedExample> batch, int budget)
+        {
+            OfflineModels.AddReferenceLogProbs(reference, batch, budget);
+            BatchMetrics metrics = null!;
+            var gradient = Tiny.Gradient(model, () => metrics = OfflineLoop.Accumulate(stage with { MicroBatchTokens = budget }, model, batch, train: true));
+            return (gradient, metrics.Means().ToDictionary());
+        }
+    }
+
     [Fact]
     public void DescentOnDemonstrationsMakesThemMoreProbable()
     {
@@ -83,8 +166,11 @@ public class OfflineGradientTests
         Assert.True(OfflineLoop.Accumulate(stage, model, batch, train: false)["loss"] < before);
     }
 
+    private static Dpo Dpo(DpoLossType lossType) =>
+        new() { Name = "s", Steps = 1, Data = null!, LossType = lossType, Beta = 0.2, LabelSmoothing = lossType is DpoLossType.Robust or DpoLossType.Sigmoid ? 0.1 : 0 };
+
     /// <summary>Rows of ragged lengths; every second one has a margin.</summary>
-    private static List<EncodedExample> Rows(int sequencesPerRow)
+    internal static List<EncodedExample> Rows(int sequencesPerRow)
     {
         var random = new RandomStream(CounterRandom.Key(9));
         var rows = new List<EncodedExample>();

@@ -1,3 +1,4 @@
+using LlmRL.Advantages;
 using LlmRL.Algorithms;
 using LlmRL.Models;
 using LlmRL.Rollouts;
@@ -14,13 +15,20 @@ public class PolicyGradientPathTests
 
     internal static readonly Dictionary<string, OnlineStage> Stages = new()
     {
-        ["reinforce"] = new Reinforce { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, EntropyCoef = 0.02 },
-        ["reinforce with value network"] = new Reinforce { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, Baseline = BaselineKind.Value },
-        ["rloo"] = new Rloo { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, EpsilonHigh = 0.5, EntropyCoef = 0.02 },
-        ["ppo"] = new Ppo { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, EntropyCoef = 0.02, VfCoef = 0.3 },
+        ["reinforce"] = Tiny.Reinforce with { EntropyCoef = 0.02 },
+        ["reinforce with value network"] = Tiny.Reinforce with { Baseline = BaselineKind.Value },
+        ["reinforce with tokens' weights"] = Tiny.Reinforce with { ImportanceSampling = ImportanceSampling.Token, ImportanceCap = 1.1 },
+        ["reinforce with trajectories' weights"] = Tiny.Reinforce with { ImportanceSampling = ImportanceSampling.Trajectory },
+        ["reinforce with k2"] = Tiny.Reinforce with { KlIn = KlPlacement.Loss, KlEstimator = KlEstimator.K2, Beta = 0.1 },
+        ["rloo"] = Tiny.Rloo with { EpsilonHigh = 0.5, EntropyCoef = 0.02 },
+        ["ppo"] = Tiny.Ppo with { EntropyCoef = 0.02, VfCoef = 0.3 },
+        ["ppo with dual clip and k1"] = Tiny.Ppo with { DualClip = 1.1, KlIn = KlPlacement.Loss, Beta = 0.1 },
+        ["rejection sampling"] = new RejectionSampling { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null! },
         ["grpo"] = Grpo(GrpoLossType.Grpo) with { EntropyCoef = 0.02 },
         ["bnpo"] = Grpo(GrpoLossType.Bnpo),
         ["dapo"] = Grpo(GrpoLossType.Dapo) with { EpsilonHigh = 0.28 },
+        ["grpo with two-sided clip and |d|"] = Grpo(GrpoLossType.Grpo) with { Delta = 1.3, KlEstimator = KlEstimator.Abs },
+        ["cispo"] = Grpo(GrpoLossType.Cispo) with { EpsilonHigh = 1.1 },
         ["dr_grpo"] = Grpo(GrpoLossType.DrGrpo) with { MaxCompletionLength = 20 },
         ["gspo"] = Grpo(GrpoLossType.Grpo) with { ImportanceSamplingLevel = ImportanceSamplingLevel.Sequence },
     };
@@ -121,7 +129,7 @@ public class PolicyGradientPathTests
         }
     }
 
-    private static Grpo Grpo(GrpoLossType type) => new() { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null!, LossType = type, Beta = 0.1 };
+    private static Grpo Grpo(GrpoLossType type) => Tiny.Grpo with { LossType = type, Beta = 0.1 };
 
     /// <summary>The online loop's own pass over one minibatch.</summary>
     internal static void Loop(OnlineStage stage, Transformer policy, Transformer? value, Trajectory[] minibatch, BatchMetrics? metrics = null)

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using LlmRL.Advantages;
 using LlmRL.Algorithms;
-using LlmRL.Data;
 using LlmRL.Losses;
 using LlmRL.Models;
 using LlmRL.Rollouts;
@@ -95,13 +94,8 @@ public class PpoTraceTests
     public void ReturnsDifferFromTrlsByTheStepBehindTheStopTokenAlone()
     {
         var trace = Trace.Open("ppo");
-        var stage = new Ppo
+        var stage = Tiny.Ppo with
         {
-            Name = "s",
-            Steps = 1,
-            Policy = "",
-            Data = null!,
-            Reward = null!,
             Beta = trace.Hyper("kl_coef"),
             Gamma = trace.Hyper("gamma"),
             Lam = trace.Hyper("lam"),
@@ -127,11 +121,7 @@ public class PpoTraceTests
         Assert.Contains(trajectories, trajectory => trajectory.Length == returns[0].Length);
     }
 
-    private static PolicyBatch Batch(JsonElement rollout, bool extraStep)
-    {
-        var trajectories = Trajectories(rollout, extraStep);
-        return new PolicyBatch(trajectories, CPU, new BatchShare(trajectories.Length, trajectories.Sum(trajectory => trajectory.Length))) { Metrics = new BatchMetrics() };
-    }
+    private static PolicyBatch Batch(JsonElement rollout, bool extraStep) => Tiny.Batch(Trajectories(rollout, extraStep));
 
     /// <summary>TRL's rollout as trajectories; with the step behind the stop token where the critic is meant.</summary>
     private static Trajectory[] Trajectories(JsonElement rollout, bool extraStep)
@@ -143,19 +133,14 @@ public class PpoTraceTests
         return [.. Trace.Ints(rollout.GetProperty("sequence_lengths")).Select((last, i) =>
         {
             var length = Math.Min(responses[i].Length, last + (extraStep ? 2 : 1));
-            return new Trajectory
-            {
-                Example = new Example { Prompt = "" },
-                // Short queries are padded on the left.
-                Prompt = [.. all[i][..^responses[i].Length].SkipWhile(id => id == 0)],
-                Completion = new Completion(i, 0, responses[i][..length], logProbs[i][..length], FinishReason.Stop),
-                Text = "",
-                ReferenceLogProbs = reference[i][..length],
-                Values = values[i][..length],
-                Advantages = advantages[i][..length],
-                Returns = returns[i][..length],
-                Score = scores[i],
-            };
+            // Short queries are padded on the left.
+            var trajectory = Tiny.Trajectory([.. all[i][..^responses[i].Length].SkipWhile(id => id == 0)], responses[i][..length], logProbs[i][..length], i);
+            trajectory.ReferenceLogProbs = reference[i][..length];
+            trajectory.Values = values[i][..length];
+            trajectory.Advantages = advantages[i][..length];
+            trajectory.Returns = returns[i][..length];
+            trajectory.Score = scores[i];
+            return trajectory;
         })];
     }
 

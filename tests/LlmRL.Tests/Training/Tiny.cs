@@ -1,7 +1,9 @@
+using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Models;
 using LlmRL.Native;
 using LlmRL.Rollouts;
+using LlmRL.Training;
 using static TorchSharp.torch;
 
 namespace LlmRL.Tests.Training;
@@ -33,6 +35,15 @@ internal static class Tiny
         InitializerRange = 0.3,
     };
 
+    /// <summary>Stages without data or reward, to be varied.</summary>
+    public static Reinforce Reinforce { get; } = new() { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null! };
+
+    public static Rloo Rloo { get; } = new() { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null! };
+
+    public static Ppo Ppo { get; } = new() { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null! };
+
+    public static Grpo Grpo { get; } = new() { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null! };
+
     public static Transformer Model(ModelConfig? config = null, bool scalarHead = false, ulong seed = 1)
     {
         var model = new Transformer(config ?? Llama, scalarHead);
@@ -53,21 +64,27 @@ internal static class Tiny
             var (prompt, tokens) = (Tokens(2 + i * 3 % 5), Tokens(1 + 3 * i % 11));
             var current = LogProbs(policy, prompt, tokens, temperature);
             float[] Near(double scale) => [.. current.Zip(Normal(tokens.Length, scale), (x, n) => x + n)];
-            trajectories[i] = new Trajectory
-            {
-                Example = new Example { Prompt = "" },
-                Prompt = prompt,
-                Completion = new Completion(i, 0, tokens, Near(noise), FinishReason.Stop),
-                Text = "",
-                ReferenceLogProbs = Near(0.5),
-                Values = Normal(tokens.Length, 1),
-                Returns = Normal(tokens.Length, 1),
-                Advantages = Normal(tokens.Length, 1),
-            };
+            var trajectory = trajectories[i] = Trajectory(prompt, tokens, Near(noise), i);
+            trajectory.ReferenceLogProbs = Near(0.5);
+            trajectory.Values = Normal(tokens.Length, 1);
+            trajectory.Returns = Normal(tokens.Length, 1);
+            trajectory.Advantages = Normal(tokens.Length, 1);
         }
 
         return trajectories;
     }
+
+    /// <summary>A trajectory of which nothing is known but its tokens and log π_old.</summary>
+    public static Trajectory Trajectory(int[] prompt, int[] tokens, float[] logProbs, int index = 0) => new()
+    {
+        Example = new Example { Prompt = "" },
+        Prompt = prompt,
+        Completion = new Completion(index, 0, tokens, logProbs, FinishReason.Stop),
+        Text = "",
+    };
+
+    /// <summary>Trajectories as one minibatch with everything in one micro-batch.</summary>
+    public static PolicyBatch Batch(Trajectory[] trajectories) => new(trajectories, CPU, BatchShare.Of(trajectories)) { Metrics = new BatchMetrics() };
 
     /// <summary>log π of a completion by the whole logits, without the training path.</summary>
     public static float[] LogProbs(Transformer policy, int[] prompt, int[] completion, double temperature)

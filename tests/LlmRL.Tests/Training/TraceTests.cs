@@ -36,17 +36,31 @@ public class TraceTests
         });
     }
 
+    [SharedFact("fixtures/trace_dpo.json")]
+    public void DirectPreferenceOptimisation()
+    {
+        var trace = Trace.Open("dpo");
+        var batch = trace.File.GetProperty("rows").EnumerateArray().Select(row =>
+        {
+            var prompt = Trace.Ints(row.GetProperty("prompt_ids"));
+            int[] Behind(string name) => [.. prompt, .. Trace.Ints(row.GetProperty(name))];
+            return new EncodedExample([Behind("chosen_ids"), Behind("rejected_ids")], prompt.Length, new Example { Prompt = "" });
+        }).ToList();
+        using (var reference = ModelFolder.Load(Shared.Path("fixtures/models/A"), trainable: false))
+            OfflineModels.AddReferenceLogProbs(reference, batch, 8192);
+        RunOffline(trace, new Dpo { Name = "s", Steps = 1, Data = null!, Beta = trace.Hyper("beta") }, "A-pol", scalarHead: false, batch, (log, metrics) =>
+        {
+            foreach (var name in new[] { "entropy", "rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected" })
+                Trace.AssertNear(log(name), metrics[name], 1e-4, name);
+        });
+    }
+
     [SharedFact("fixtures/trace_grpo.json")]
     public void Grpo()
     {
         var trace = Trace.Open("grpo");
-        RunOnline(trace, new Grpo
+        RunOnline(trace, Tiny.Grpo with
         {
-            Name = "s",
-            Steps = 1,
-            Policy = "",
-            Data = null!,
-            Reward = null!,
             LossType = GrpoLossType.Dapo,
             Beta = trace.Hyper("beta"),
             Epsilon = trace.Hyper("epsilon"),
@@ -62,13 +76,8 @@ public class TraceTests
     public void Rloo()
     {
         var trace = Trace.Open("rloo");
-        RunOnline(trace, new Rloo
+        RunOnline(trace, Tiny.Rloo with
         {
-            Name = "s",
-            Steps = 1,
-            Policy = "",
-            Data = null!,
-            Reward = null!,
             Beta = trace.Hyper("beta"),
             Temperature = trace.Hyper("temperature"),
             NumIterations = (int)trace.Hyper("num_iterations"),
@@ -130,14 +139,12 @@ public class TraceTests
         var completions = Trace.Sequences(trace.File.GetProperty("completion_ids"));
         var rewards = Fixture.Numbers(trace.File.GetProperty("rewards"));
         var owners = Trace.Sequences(trace.File.GetProperty("order_of_prompts"))[0];
-        return new Rollout([.. completions.Select((tokens, i) => new Trajectory
+        return new Rollout([.. completions.Select((tokens, i) =>
         {
-            Example = new Example { Prompt = "" },
-            Prompt = prompts[owners[i]],
-            Completion = new Completion(i, 0, tokens, Tiny.LogProbs(policy, prompts[owners[i]], tokens, stage.Temperature), FinishReason.Stop),
-            Text = "",
-            ReferenceLogProbs = Tiny.LogProbs(reference, prompts[owners[i]], tokens, stage.Temperature),
-            Score = rewards[i],
+            var prompt = prompts[owners[i]];
+            var trajectory = Tiny.Trajectory(prompt, tokens, Tiny.LogProbs(policy, prompt, tokens, stage.Temperature), i);
+            (trajectory.ReferenceLogProbs, trajectory.Score) = (Tiny.LogProbs(reference, prompt, tokens, stage.Temperature), rewards[i]);
+            return trajectory;
         })], stage.NumGenerations);
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace LlmRL.Data;
@@ -6,125 +7,102 @@ namespace LlmRL.Data;
 /// <summary>Turns rows of one file into examples.</summary>
 internal sealed partial class RowMapper
 {
-    private static readonly string[] Prompts = ["prompt", "question", "query", "problem", "instruction", "input", "post", "context"];
-    private static readonly string[] Completions =
-        ["completion", "response", "solution", "output", "summary", "target", "label", "ref_text", "text"];
-
-    private static readonly string[] Answers = ["gold", "gold_answer", "ground_truth", "reward_model.ground_truth", "final_answer"];
-
     private readonly string file;
-    private readonly string? prompt, completion, chosen, rejected, answer, margin, difficulty;
+    private readonly ColumnRoles roles;
     private readonly HashSet<string> mapped;
 
     /// <summary>Decides the columns by the file's first row.</summary>
     public RowMapper(string file, ColumnMap map, IRow first, int line)
     {
         this.file = file;
-        prompt = Given(map.Prompt, "prompt", first, line) ?? Find(first, Prompts);
-        completion = Given(map.Completion, "completion", first, line);
-        chosen = Given(map.Chosen, "chosen", first, line) ?? Find(first, "chosen");
-        rejected = Given(map.Rejected, "rejected", first, line) ?? Find(first, "rejected");
-        answer = Given(map.Answer, "answer", first, line) ?? Find(first, Answers);
-        margin = Given(map.Margin, "margin", first, line) ?? Find(first, "margin");
-        difficulty = Given(map.Difficulty, "difficulty", first, line) ?? Find(first, "difficulty", "level");
-
-        // "answer" is the worked solution in GSM8K and the bare result in MATH, where a solution stands beside it.
-        completion ??= Find(first, [.. Completions.Where(name => name != prompt)]);
-        if (answer is null && completion is not null && !completion.Equals("answer", StringComparison.OrdinalIgnoreCase))
-            answer = Find(first, "answer");
-        if (completion is null && chosen is null && answer is null)
-            completion = Find(first, "answer");
-        if (prompt is null && completion is null && (chosen is null || rejected is null))
-        {
-            throw new BadInputException(
-                $"{file}: no column is known as a prompt; there are {Names(first)}. Name it: columns: {{ prompt: … }}.");
-        }
-
-        mapped = [.. new[] { prompt, completion, chosen, rejected, answer, margin, difficulty }.OfType<string>()];
+        roles = new ColumnRoles(file, map, first, line);
+        mapped = [.. roles.Format.Columns.Select(column => column.Column)];
+        if (roles.Prompt is { } prompt)
+            mapped.UnionWith(ColumnRoles.Parts(prompt));
     }
+
+    /// <summary>What the columns were recognised as.</summary>
+    public DataFormat Format => roles.Format;
 
     /// <summary>The example of one row.</summary>
     public Example Map(IRow row, int line)
     {
-        var (better, worse) = (Value(row, chosen, line), Value(row, rejected, line));
-        var start = prompt is not null
-            ? Value(row, prompt, line) ?? throw new BadInputException($"{file}:{line}: column '{prompt}' is null, but every row needs a prompt.")
-            : "";
-        if (prompt is null && better is not null && worse is not null)
+        var example = new Example
         {
-            start = SharedPrompt(better, worse);
-            (better, worse) = (better[start.Length..], worse[start.Length..]);
-        }
-
-        return new Example
-        {
-            Prompt = start,
-            Completion = Value(row, completion, line),
-            Chosen = better,
-            Rejected = worse,
-            Answer = Value(row, answer, line),
-            Margin = Number(row, margin, line),
+            Prompt = "",
+            Answer = Value(row, roles.Answer, line),
+            Margin = Number(row, roles.Margin, line),
+            Label = Truth(row, line),
             Difficulty = Level(row, line),
             Source = $"{file}:{line}",
             Fields = Rest(row),
         };
+        return Format.IsConversational ? Converse(example, row, line) : Write(example, row, line);
     }
 
-    /// <summary>What two conversations share, up to the last "Assistant:" where there is one, else up to the word in which they part.</summary>
-    private static string SharedPrompt(string a, string b)
+    private Example Write(Example example, IRow row, int line)
     {
-        var length = 0;
-        while (length < a.Length && length < b.Length && a[length] == b[length])
-            length++;
-        const string Turn = "\n\nAssistant:";
-        var turn = a.AsSpan(0, length).LastIndexOf(Turn, StringComparison.Ordinal);
-        if (turn >= 0)
-            return a[..(turn + Turn.Length)];
-        while (length > 0 && length < a.Length && !char.IsWhiteSpace(a[length - 1]))
-            length--;
-        return a[..(length > 0 && a[length - 1] == ' ' ? length - 1 : length)];
-    }
-
-    private static string? Find(IRow row, params string[] names)
-    {
-        foreach (var name in names)
+        var (better, worse) = (Value(row, roles.Chosen, line), Value(row, roles.Rejected, line));
+        var start = "";
+        Range? shortenable = null;
+        if (roles.Prompt is not null)
+            (start, shortenable) = Prompt(row, line);
+        else if (better is not null && worse is not null)
         {
-            if (row.Columns.FirstOrDefault(column => column.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } column)
-                return column;
-            if (name.Contains('.') && row.TryGet(name, out _))
-                return name;
+            start = SharedBeginning.Of(better, worse);
+            (better, worse) = (better[start.Length..], worse[start.Length..]);
         }
 
-        return null;
+        return example with { Prompt = start, Completion = Value(row, roles.Completion, line), Chosen = better, Rejected = worse, Shortenable = shortenable };
     }
 
-    private string? Given(string? path, string key, IRow first, int line)
+    private Example Converse(Example example, IRow row, int line)
     {
-        if (path is null)
-            return null;
-        foreach (var column in Parts(path))
+        try
         {
-            if (!first.TryGet(column, out _))
-                throw new BadInputException($"{file}:{line}: columns.{key} is '{path}', but there is no column '{column}'; there are {Names(first)}.");
+            var conversation = new ConversationMapper(roles, path => Value(row, path, line)).Map(row);
+            return ConversationText.Apply(example with { Conversation = conversation }, PlainChat.Form);
+        }
+        catch (FormatException fault)
+        {
+            throw new BadInputException($"{file}:{line}: {fault.Message}.", fault);
+        }
+    }
+
+    /// <summary>The prompt's text, and where in it the column is that may be shortened.</summary>
+    private (string Text, Range? Shortenable) Prompt(IRow row, int line)
+    {
+        var path = roles.Prompt!;
+        if (!path.Contains('{'))
+            return (Value(row, path, line) ?? throw new BadInputException($"{file}:{line}: column '{path}' is null, but every row needs a prompt."), null);
+        var text = new StringBuilder();
+        Range? shortenable = null;
+        var at = 0;
+        foreach (Match brace in ColumnRoles.Braces().Matches(path))
+        {
+            var column = brace.Groups[1].Value;
+            text.Append(path, at, brace.Index - at);
+            var start = text.Length;
+            text.Append(Value(row, column, line));
+            if (column == roles.Shorten)
+                shortenable = start..text.Length;
+            at = brace.Index + brace.Length;
         }
 
-        return path;
+        text.Append(path, at, path.Length - at);
+        // An instruction that needs no input has an empty one.
+        return (path.Equals(ColumnRoles.InstructionAndInput, StringComparison.OrdinalIgnoreCase) ? text.ToString().TrimEnd('\n') : text.ToString(), shortenable);
     }
-
-    private static IEnumerable<string> Parts(string path) =>
-        path.Contains('{') ? Braces().Matches(path).Select(match => match.Groups[1].Value) : [path];
-
-    private static string Names(IRow row) => string.Join(", ", row.Columns.Select(name => name.Length == 0 ? "(no name)" : name));
 
     private string? Value(IRow row, string? path, int line)
     {
         if (path is null)
             return null;
         if (path.Contains('{'))
-            return Braces().Replace(path, match => Value(row, match.Groups[1].Value, line) ?? "");
+            return ColumnRoles.Braces().Replace(path, match => Value(row, match.Groups[1].Value, line) ?? "");
         return row.TryGet(path, out var text)
             ? text
-            : throw new BadInputException($"{file}:{line}: no column '{path}', which the file's first row has; this row has {Names(row)}.");
+            : throw new BadInputException($"{file}:{line}: no column '{path}', which the file's first row has; this row has {ColumnRoles.Names(row)}.");
     }
 
     private double? Number(IRow row, string? path, int line)
@@ -136,8 +114,16 @@ internal sealed partial class RowMapper
             : throw new BadInputException($"{file}:{line}: column '{path}' is '{text}', but must be a number.");
     }
 
+    private bool? Truth(IRow row, int line)
+    {
+        if (roles.Label is null || Value(row, roles.Label, line) is not { } text)
+            return null;
+        return ColumnRoles.Truth(row, roles.Label)
+            ?? throw new BadInputException($"{file}:{line}: column '{roles.Label}' is '{text}', but a label is true or false, 1 or 0.");
+    }
+
     private int Level(IRow row, int line) =>
-        Value(row, difficulty, line) is { } text && Integer().Match(text) is { Success: true } match
+        Value(row, roles.Difficulty, line) is { } text && Integer().Match(text) is { Success: true } match
             ? int.Parse(match.ValueSpan, CultureInfo.InvariantCulture)
             : 0;
 
@@ -152,9 +138,6 @@ internal sealed partial class RowMapper
 
         return rest;
     }
-
-    [GeneratedRegex(@"\{([^{}]+)\}")]
-    private static partial Regex Braces();
 
     [GeneratedRegex(@"\d{1,6}")]
     private static partial Regex Integer();

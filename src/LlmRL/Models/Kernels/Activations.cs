@@ -11,6 +11,12 @@ internal readonly record struct BlockShape(ModelConfig Config)
     /// <summary>(H + 2K)·E: queries, keys, values.</summary>
     public int Qkv => (Config.NumHeads + 2 * Config.NumKeyValueHeads) * Config.HeadDim;
 
+    /// <summary>H + K: heads that rotate.</summary>
+    public int TurningHeads => Config.NumHeads + Config.NumKeyValueHeads;
+
+    /// <summary>(H + K)·E: queries and keys.</summary>
+    public int QueryKey => TurningHeads * Config.HeadDim;
+
     /// <summary>H·E.</summary>
     public int Mixed => Config.NumHeads * Config.HeadDim;
 
@@ -57,6 +63,9 @@ internal unsafe struct LayerActivations
 
     /// <summary>Queries, keys and values, rotated, (N, (H + 2K)·E).</summary>
     public float* Qkv;
+
+    /// <summary>Queries and keys before their norm, (N, (H + K)·E), and the r of each head's norm, (N, H + K); null where there is none.</summary>
+    public float* QueryKey, HeadInverse;
 
     /// <summary>log Σ e^score, (N, H), and attention's output (N, H·E).</summary>
     public float* LogSumExp, Mixed;
@@ -120,6 +129,8 @@ internal sealed unsafe class Activations : IDisposable
             if (i == layers)
                 break;
             layer.Qkv = Take(shape.Qkv);
+            layer.QueryKey = shape.Config.QkNorm ? Take(shape.QueryKey) : null;
+            layer.HeadInverse = shape.Config.QkNorm ? Take(shape.TurningHeads) : null;
             layer.LogSumExp = Take(shape.Config.NumHeads);
             layer.Mixed = Take(shape.Mixed);
             layer.Middle = Kept ? Take(shape.Width) : layer.X;

@@ -5,9 +5,9 @@ namespace LlmRL.Models.Kernels;
 /// <summary>Memory of one backward pass, used again by every layer; rows of all N tokens.</summary>
 internal unsafe struct BackwardScratch
 {
-    private readonly float* _qkv, _partials, _own;
+    private readonly float* _qkv, _partials, _headPartials, _own;
     private readonly long _qkvFloats, _ownFloats;
-    private readonly int _width, _tiles;
+    private readonly int _width, _headWidth, _tiles;
 
     /// <summary>Hands out memory.</summary>
     /// <param name="inputs">What the pass reads.</param>
@@ -25,7 +25,7 @@ internal unsafe struct BackwardScratch
             return taken;
         }
 
-        (_width, _tiles) = (shape.Width, inputs.Tiles.Count);
+        (_width, _headWidth, _tiles) = (shape.Width, inputs.Config.HeadDim, inputs.Tiles.Count);
         X = Take(rows * _width);
         Middle = Take(rows * _width);
         Normalised = Take(rows * _width);
@@ -36,6 +36,7 @@ internal unsafe struct BackwardScratch
         _qkvFloats = rows * shape.Qkv;
         _qkv = Take(2 * _qkvFloats);
         _partials = Take((2L * inputs.Config.NumLayers + 1) * _tiles * 2 * _width);
+        _headPartials = Take(inputs.Config.QkNorm ? (long)inputs.Config.NumLayers * _tiles * 2 * _headWidth : 0);
         _ownFloats = Lanes.RoundUp(inputs.Tiles.Size * Math.Max(shape.Width, shape.Inner));
         _ownFloats = Math.Max(_ownFloats, 2 * CausalAttention.BlockFloats(inputs.MaxLength));
         _own = Take(KernelTeam.Threads * _ownFloats);
@@ -69,6 +70,9 @@ internal unsafe struct BackwardScratch
 
     /// <summary>Sums of one norm's weight and bias gradient over one tile, (2, D).</summary>
     public readonly float* NormPartial(int norm, int tile) => _partials + ((long)norm * _tiles + tile) * 2 * _width;
+
+    /// <summary>Sums of the query and key norms' weight gradients of a layer over one tile, (2, E).</summary>
+    public readonly float* HeadNormPartial(int layer, int tile) => _headPartials + ((long)layer * _tiles + tile) * 2 * _headWidth;
 
     /// <summary>A thread's own memory: a tile of (D) or (F), or two blocks of attention scores.</summary>
     public readonly float* Own(int worker) => _own + worker * _ownFloats;

@@ -6,7 +6,7 @@ namespace LlmRL.Models.Kernels;
 
 /// <summary>
 /// softmax(QKᵀ/√E + causal mask)·V of one sequence and the query heads that share one key/value head, read from and written to the packed rows: no padding,
-/// no copy per head. Queries go in blocks of <see cref="BlockRows"/>, each against the keys up to its end; the scores of a block are scratch, the backward
+/// no copy per head. Queries go in blocks of <see cref="BlockRows"/>, each against the keys up to its end, from the window of its first query on; the scores of a block are scratch, the backward
 /// pass computes them again from the row sums that the forward pass kept (Dao et al. 2022, arXiv 2205.14135).
 /// </summary>
 internal static unsafe class CausalAttention
@@ -27,13 +27,18 @@ internal static unsafe class CausalAttention
         {
             for (var start = 0; start < task.Length; start += BlockRows)
             {
-                int rows = Math.Min(BlockRows, task.Length - start), keys = start + rows;
+                int rows = Math.Min(BlockRows, task.Length - start), first = task.FirstKey(start), keys = start + rows - first;
                 var output = task.Output + (long)start * task.OutputStride + head * width;
                 var sums = task.LogSumExp + (long)start * task.TotalHeads + head;
-                Blas.Sgemm(false, true, rows, keys, width, scale, task.Query + (long)start * stride + head * width, stride, task.Key, stride, 0, scores, rowFloats);
+                Blas.Sgemm(
+                    false, true, rows, keys, width, scale, task.Query + (long)start * stride + head * width, stride, task.Key + (long)first * stride, stride, 0, scores, rowFloats);
                 for (var row = 0; row < rows; row++)
-                    inverses[row] = Exponentials(scores + (long)row * rowFloats, start + row + 1, keys, out sums[(long)row * task.TotalHeads]);
-                Blas.Sgemm(false, false, rows, width, keys, 1, scores, rowFloats, task.Value, stride, 0, output, task.OutputStride);
+                {
+                    Hide(scores + (long)row * rowFloats, task.FirstKey(start + row) - first);
+                    inverses[row] = Exponentials(scores + (long)row * rowFloats, start + row + 1 - first, keys, out sums[(long)row * task.TotalHeads]);
+                }
+
+                Blas.Sgemm(false, false, rows, width, keys, 1, scores, rowFloats, task.Value + (long)first * stride, stride, 0, output, task.OutputStride);
                 for (var row = 0; row < rows; row++)
                     Scale(output + (long)row * task.OutputStride, inverses[row], width);
             }
@@ -53,28 +58,48 @@ internal static unsafe class CausalAttention
         var scale = (float)(1 / Math.Sqrt(width));
         var gradScores = scores + BlockFloats(task.Length);
         var fresh = 0f; // the first block reads all keys: it overwrites dK and dV, the others add
+        if (task.FirstKey(task.Length - 1) > 0)
+        {
+            Clear(task, grad);
+            fresh = 1;
+        }
+
         for (var head = 0; head < task.Heads; head++)
         {
             for (var start = (task.Length - 1) / BlockRows * BlockRows; start >= 0; start -= BlockRows, fresh = 1)
             {
-                int rows = Math.Min(BlockRows, task.Length - start), keys = start + rows;
+                int rows = Math.Min(BlockRows, task.Length - start), first = task.FirstKey(start), keys = start + rows - first;
+                float* key = task.Key + (long)first * stride, value = task.Value + (long)first * stride;
                 var query = task.Query + (long)start * stride + head * width;
                 var output = task.Output + (long)start * outputStride + head * width;
                 var dOutput = gradOutput + (long)start * outputStride + head * width;
                 var sums = task.LogSumExp + (long)start * task.TotalHeads + head;
-                Blas.Sgemm(false, true, rows, keys, width, scale, query, stride, task.Key, stride, 0, scores, rowFloats);
-                Blas.Sgemm(false, true, rows, keys, width, 1, dOutput, outputStride, task.Value, stride, 0, gradScores, rowFloats);
+                Blas.Sgemm(false, true, rows, keys, width, scale, query, stride, key, stride, 0, scores, rowFloats);
+                Blas.Sgemm(false, true, rows, keys, width, 1, dOutput, outputStride, value, stride, 0, gradScores, rowFloats);
                 for (var row = 0; row < rows; row++)
                 {
                     var delta = Dot(dOutput + (long)row * outputStride, output + (long)row * outputStride, width);
+                    Hide(scores + (long)row * rowFloats, task.FirstKey(start + row) - first);
                     SoftmaxGradient(
-                        scores + (long)row * rowFloats, gradScores + (long)row * rowFloats, start + row + 1, keys, sums[(long)row * task.TotalHeads], delta, scale);
+                        scores + (long)row * rowFloats, gradScores + (long)row * rowFloats, start + row + 1 - first, keys, sums[(long)row * task.TotalHeads], delta, scale);
                 }
 
-                Blas.Sgemm(true, false, keys, width, rows, 1, scores, rowFloats, dOutput, outputStride, fresh, grad.Value, stride);
-                Blas.Sgemm(false, false, rows, width, keys, 1, gradScores, rowFloats, task.Key, stride, 0, grad.Query + (long)start * stride + head * width, stride);
-                Blas.Sgemm(true, false, keys, width, rows, 1, gradScores, rowFloats, query, stride, fresh, grad.Key, stride);
+                Blas.Sgemm(true, false, keys, width, rows, 1, scores, rowFloats, dOutput, outputStride, fresh, grad.Value + (long)first * stride, stride);
+                Blas.Sgemm(false, false, rows, width, keys, 1, gradScores, rowFloats, key, stride, 0, grad.Query + (long)start * stride + head * width, stride);
+                Blas.Sgemm(true, false, keys, width, rows, 1, gradScores, rowFloats, query, stride, fresh, grad.Key + (long)first * stride, stride);
             }
+        }
+    }
+
+    /// <summary>Scores of keys before the window: e^−∞ = 0.</summary>
+    private static void Hide(float* scores, int count) => new Span<float>(scores, count).Fill(float.NegativeInfinity);
+
+    private static void Clear(in AttentionTask task, in AttentionGradient grad)
+    {
+        for (var row = 0L; row < task.Length; row++)
+        {
+            new Span<float>(grad.Key + row * task.RowStride, task.HeadDim).Clear();
+            new Span<float>(grad.Value + row * task.RowStride, task.HeadDim).Clear();
         }
     }
 
@@ -150,8 +175,14 @@ internal unsafe struct AttentionTask
     /// <summary>T, the query heads of the group, E, H.</summary>
     public int Length, Heads, HeadDim, TotalHeads;
 
+    /// <summary>Keys that a query sees, up to and including its own.</summary>
+    public int Window;
+
     /// <summary>Floats from one row to the next of queries, keys and values, and of the output.</summary>
     public int RowStride, OutputStride;
+
+    /// <summary>The first key that a query sees.</summary>
+    public readonly int FirstKey(int query) => Math.Max(0, query - Window + 1);
 }
 
 /// <summary>Where the gradients of an <see cref="AttentionTask"/>'s inputs go.</summary>

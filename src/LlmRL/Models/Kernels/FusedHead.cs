@@ -60,6 +60,7 @@ internal sealed unsafe class FusedHead : IDisposable
             chunk.GradEntropies = At(entropies, start);
             chunk.GradHidden = (float*)NativeTorch.DataPointer(gradient) + (long)start * chunk.Width;
             chunk.GradWeight = (float*)NativeTorch.DataPointer(_model.Parameters.Gradient(_model.HeadName));
+            chunk.GradBias = chunk.Bias == null ? null : (float*)NativeTorch.DataPointer(_model.Parameters.Gradient(Transformer.HeadBiasName));
             var pass = new HeadBackward(chunk, recompute: _chunkRows < _rows);
             KernelTeam.Run(0, _ => pass);
         }
@@ -83,6 +84,7 @@ internal sealed unsafe class FusedHead : IDisposable
         RowFloats = _rowFloats,
         InverseTemperature = _inverseTemperature,
         Weight = (float*)NativeTorch.DataPointer(_model.Parameters[_model.HeadName]),
+        Bias = At(_model.Parameters.Find(Transformer.HeadBiasName), 0),
         Hidden = (float*)NativeTorch.DataPointer(_hidden) + (long)start * _model.Config.HiddenSize,
         Targets = (long*)NativeTorch.DataPointer(_targets) + start,
         Logits = _memory.Pointer,

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace LlmRL.Models.Kernels;
 
 /// <summary>A transformer's forward and backward pass on the CPU as one node of the autograd graph, gradients going straight into the flat buffer.</summary>
-internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWeights? gradients, Tensor anchor, Tensor? cos, Tensor? sin)
+internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWeights? gradients, Tensor anchor, RotaryTables? rotary)
 {
     /// <summary>Whether the kernels can be used: they call BLAS from threads of their own.</summary>
     public static bool IsSupported => Blas.IsDirect;
@@ -12,8 +12,10 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
     /// <summary>The final hidden states, (N, D). Where gradients are wanted, one backward pass may follow.</summary>
     public Tensor Hidden(TokenBatch batch)
     {
+        using var scope = NewDisposeScope();
         var keep = gradients is not null && is_grad_enabled();
-        var inputs = Inputs(batch);
+        var angles = rotary?.For(batch);
+        var inputs = Inputs(batch, angles);
         var output = empty([batch.Count, weights.Config.HiddenSize], dtype: ScalarType.Float32);
         var activations = new Activations(inputs.Shape, inputs.Rows, keep);
         var target = (nint)NativeTorch.DataPointer(output);
@@ -21,17 +23,18 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
         if (!keep)
         {
             activations.Dispose();
-            return output;
+            return output.MoveToOuterDisposeScope();
         }
 
-        // Ids and positions are read again in the backward pass, after the batch may be gone.
-        CustomFunction.Attach([anchor], [output], [batch.Ids, batch.Positions], (gradOutputs, _, _) =>
+        // What the inputs point to is read again in the backward pass, after the batch may be gone.
+        Tensor[] saved = angles is { } turned ? [batch.Ids, batch.Positions, turned.Cos, turned.Sin, turned.Rows] : [batch.Ids, batch.Positions];
+        CustomFunction.Attach([anchor], [output], saved, (gradOutputs, _, _) =>
         {
             if (gradOutputs[0] is { } gradOutput)
                 Backward(inputs, activations, gradOutput);
             return [null];
         });
-        return output;
+        return output.MoveToOuterDisposeScope();
     }
 
     private static void Backward(KernelInputs inputs, Activations activations, Tensor gradOutput)
@@ -44,7 +47,7 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
         }
     }
 
-    private KernelInputs Inputs(TokenBatch batch)
+    private KernelInputs Inputs(TokenBatch batch, RotaryAngles? angles)
     {
         foreach (var sequence in batch.Sequences)
             foreach (var id in sequence)
@@ -54,8 +57,9 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
         {
             Weights = weights,
             Gradients = gradients,
-            Cos = cos is null ? null : (float*)NativeTorch.DataPointer(cos),
-            Sin = sin is null ? null : (float*)NativeTorch.DataPointer(sin),
+            Cos = angles is { } cosines ? (float*)NativeTorch.DataPointer(cosines.Cos) : null,
+            Sin = angles is { } sines ? (float*)NativeTorch.DataPointer(sines.Sin) : null,
+            AngleRows = angles is { } rows ? (long*)NativeTorch.DataPointer(rows.Rows) : null,
             Ids = (long*)NativeTorch.DataPointer(batch.Ids),
             Positions = (long*)NativeTorch.DataPointer(batch.Positions),
             Starts = batch.Starts,

@@ -16,6 +16,9 @@ internal unsafe struct HeadChunk
     /// <summary>(V, D) and its gradient.</summary>
     public float* Weight, GradWeight;
 
+    /// <summary>(V) and its gradient, or null.</summary>
+    public float* Bias, GradBias;
+
     /// <summary>(rows, D) and its gradient.</summary>
     public float* Hidden, GradHidden;
 
@@ -32,8 +35,18 @@ internal unsafe struct HeadChunk
     public float* GradLogProbs, GradEntropies;
 
     /// <summary>Logits of some rows.</summary>
-    public readonly void Multiply(int start, int rows) => Blas.Sgemm(
-        false, true, rows, Vocabulary, Width, InverseTemperature, Hidden + (long)start * Width, Width, Weight, Width, 0, Logits + (long)start * RowFloats, RowFloats);
+    public readonly void Multiply(int start, int rows)
+    {
+        var logits = Logits + (long)start * RowFloats;
+        for (var row = 0; Bias != null && row < rows; row++)
+        {
+            for (var i = 0; i < Vocabulary; i += Lanes.Width)
+                Lanes.Store(Lanes.Load(Bias + i, Vocabulary - i) * Vector512.Create(InverseTemperature), logits + (long)row * RowFloats + i, Vocabulary - i);
+        }
+
+        Blas.Sgemm(
+            false, true, rows, Vocabulary, Width, InverseTemperature, Hidden + (long)start * Width, Width, Weight, Width, Bias == null ? 0 : 1, logits, RowFloats);
+    }
 }
 
 /// <summary>Log-probabilities and entropies of a chunk.</summary>
@@ -100,7 +113,7 @@ internal sealed unsafe class HeadBackward : IParallelBody
     public HeadBackward(HeadChunk chunk, bool recompute)
     {
         (_chunk, _recompute, _tiles) = (chunk, recompute, new RowTiles(chunk.Rows));
-        WeightGradient.Cut(_weightTasks, chunk.Logits, chunk.RowFloats, chunk.Vocabulary, chunk.Hidden, chunk.Width, chunk.GradWeight, null, chunk.Rows);
+        WeightGradient.Cut(_weightTasks, chunk.Logits, chunk.RowFloats, chunk.Vocabulary, chunk.Hidden, chunk.Width, chunk.GradWeight, chunk.GradBias, chunk.Rows);
     }
 
     public void Execute(int worker, Phases phases)

@@ -9,11 +9,14 @@ internal sealed unsafe class KernelInputs
     /// <summary>Where gradients are added, laid out as the weights; null when frozen.</summary>
     public DecoderWeights? Gradients { get; init; }
 
-    /// <summary>cos and sin of the rotary angles, (MaxPositions, E), or null.</summary>
+    /// <summary>cos and sin of the rotary angles, (rows, R), or null.</summary>
     public float* Cos { get; init; }
 
     /// <inheritdoc cref="Cos"/>
     public float* Sin { get; init; }
+
+    /// <summary>Row of each token in these tables, (N).</summary>
+    public long* AngleRows { get; init; }
 
     /// <summary>Token ids and positions, (N).</summary>
     public required long* Ids { get; init; }
@@ -42,8 +45,8 @@ internal sealed unsafe class KernelInputs
     /// <summary>Attention falls into this many tasks: sequences times key/value heads.</summary>
     public int AttentionTasks => (Starts.Length - 1) * Config.NumKeyValueHeads;
 
-    /// <summary>One task of a layer's attention, and the first row and key/value head that it is about.</summary>
-    public AttentionTask Attention(in LayerActivations layer, int task, out int firstRow, out int group)
+    /// <summary>One task of attention in the layer of that index, and the first row and key/value head that it is about.</summary>
+    public AttentionTask Attention(int index, in LayerActivations layer, int task, out int firstRow, out int group)
     {
         (var sequence, group) = Math.DivRem(task, Config.NumKeyValueHeads);
         firstRow = Starts[sequence];
@@ -57,6 +60,7 @@ internal sealed unsafe class KernelInputs
             Output = layer.Mixed + (long)firstRow * Shape.Mixed + head * width,
             LogSumExp = layer.LogSumExp + (long)firstRow * Config.NumHeads + head,
             Length = Starts[sequence + 1] - firstRow,
+            Window = Config.WindowOf(index),
             Heads = shared,
             HeadDim = width,
             TotalHeads = Config.NumHeads,
@@ -69,6 +73,41 @@ internal sealed unsafe class KernelInputs
     public void Rotate(float* qkv, int start, int rows, bool back)
     {
         if (Cos != null)
-            RotaryRows.Rotate(qkv + (long)start * Shape.Qkv, rows, Shape.Qkv, Config.NumHeads + Config.NumKeyValueHeads, Config.HeadDim, Positions + start, Cos, Sin, back);
+            RotaryRows.Rotate(
+                qkv + (long)start * Shape.Qkv, rows, Shape.Qkv, Config.NumHeads + Config.NumKeyValueHeads, Config.HeadDim, Config.RotaryDim, AngleRows + start, Cos, Sin, back);
+    }
+
+    /// <summary>RMSNorm of every query and key head of some rows. What went in and the factors r are kept for the backward pass.</summary>
+    public void NormaliseHeads(int layer, in LayerActivations a, int start, int rows)
+    {
+        if (!Config.QkNorm)
+            return;
+        ref var w = ref Weights.Layers[layer];
+        var (width, epsilon) = (Config.HeadDim, (float)Config.NormEpsilon);
+        for (long row = start; row < start + rows; row++)
+        {
+            float* turned = a.Qkv + row * Shape.Qkv, raw = a.QueryKey + row * Shape.QueryKey, inverse = a.HeadInverse + row * Shape.TurningHeads;
+            Buffer.MemoryCopy(turned, raw, Shape.QueryKey * sizeof(float), Shape.QueryKey * sizeof(float));
+            Norms.Forward(raw, Config.NumHeads, width, w.QueryNorm, null, epsilon, turned, null, inverse);
+            Norms.Forward(raw + Shape.Mixed, Config.NumKeyValueHeads, width, w.KeyNorm, null, epsilon, turned + Shape.Mixed, null, inverse + Config.NumHeads);
+        }
+    }
+
+    /// <summary>The gradient through <see cref="NormaliseHeads"/> in place; those of the two weights, (2, E), are added to <paramref name="partial"/>.</summary>
+    public void NormaliseHeadsBackward(int layer, in LayerActivations a, float* gradient, int start, int rows, float* partial)
+    {
+        if (!Config.QkNorm)
+            return;
+        ref var w = ref Weights.Layers[layer];
+        var width = Config.HeadDim;
+        for (long row = start; row < start + rows; row++)
+        {
+            float* dy = gradient + row * Shape.Qkv, raw = a.QueryKey + row * Shape.QueryKey, inverse = a.HeadInverse + row * Shape.TurningHeads;
+            Norms.Backward(new NormGradient { X = raw, Weight = w.QueryNorm, Inverse = inverse, GradOutput = dy, GradInput = dy, GradWeight = partial }, Config.NumHeads, width);
+            dy += Shape.Mixed;
+            Norms.Backward(
+                new NormGradient { X = raw + Shape.Mixed, Weight = w.KeyNorm, Inverse = inverse + Config.NumHeads, GradOutput = dy, GradInput = dy, GradWeight = partial + width },
+                Config.NumKeyValueHeads, width);
+        }
     }
 }

@@ -4,8 +4,8 @@ using LlmRL.Numerics;
 namespace LlmRL.Models.Kernels;
 
 /// <summary>
-/// Rotary position embedding in place: the pair (i, i + E/2) of every head turns by position · θ^(−2i/E) (Su et al. 2021, arXiv 2104.09864). A rotation's
-/// gradient is the rotation back.
+/// Rotary position embedding in place: the pair (i, i + R/2) of every head turns by the angles of a table (see <see cref="Rope"/>); features from R on stay. A
+/// rotation's gradient is the rotation back.
 /// </summary>
 internal static unsafe class RotaryRows
 {
@@ -15,17 +15,18 @@ internal static unsafe class RotaryRows
     /// <param name="stride">Floats from one row to the next.</param>
     /// <param name="heads">How many heads of each row turn.</param>
     /// <param name="headDim">E.</param>
-    /// <param name="positions">Position of each row.</param>
-    /// <param name="cos">(positions, E), of which the first half of a row is read.</param>
+    /// <param name="turning">R: features of a head that turn.</param>
+    /// <param name="angles">Row of the table that each row turns by.</param>
+    /// <param name="cos">(table rows, R), of which the first half of a row is read.</param>
     /// <param name="sin">Likewise.</param>
     /// <param name="back">Turns the other way.</param>
-    public static void Rotate(float* x, int rows, int stride, int heads, int headDim, long* positions, float* cos, float* sin, bool back)
+    public static void Rotate(float* x, int rows, int stride, int heads, int headDim, int turning, long* angles, float* cos, float* sin, bool back)
     {
-        var half = headDim / 2;
+        var half = turning / 2;
         var sign = Vector512.Create(back ? -1f : 1f);
         for (var row = 0; row < rows; row++, x += stride)
         {
-            float* c = cos + positions[row] * headDim, s = sin + positions[row] * headDim;
+            float* c = cos + angles[row] * turning, s = sin + angles[row] * turning;
             for (var i = 0; i < half; i += Lanes.Width)
             {
                 var count = half - i;

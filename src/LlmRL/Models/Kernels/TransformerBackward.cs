@@ -67,6 +67,9 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         FinishGradients(phases);
     }
 
+    /// <summary>The gradient of attention's output projection: that of the stream between attention and MLP, or of the block's output where the two are parallel.</summary>
+    private float* AttentionResidual => _inputs.Config.ParallelResidual ? _scratch.X : _scratch.Middle;
+
     private List<WeightGradient> WeightTasks(int layer)
     {
         var (tasks, rows, layers) = (new List<WeightGradient>(), _inputs.Rows, _inputs.Config.NumLayers);
@@ -75,7 +78,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             ref var g = ref _gradients.Layers[layer];
             WeightGradient.Cut(tasks, _scratch.Up, _shape.Up, _shape.Up, _scratch.MiddleNormalised, _shape.Width, g.Up, g.UpBias, rows);
             WeightGradient.Cut(tasks, _scratch.X, _shape.Width, _shape.Width, _scratch.Gated, _shape.Inner, g.Down, g.DownBias, rows);
-            WeightGradient.Cut(tasks, _scratch.Middle, _shape.Width, _shape.Width, _activations[layer].Mixed, _shape.Mixed, g.Output, g.OutputBias, rows);
+            WeightGradient.Cut(tasks, AttentionResidual, _shape.Width, _shape.Width, _activations[layer].Mixed, _shape.Mixed, g.Output, g.OutputBias, rows);
         }
 
         var above = layer == layers ? 0 : layer + 1;
@@ -93,6 +96,12 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         var (start, rows) = _tiles[tile];
         ref var a = ref _activations[_inputs.Config.NumLayers];
         var at = (long)start * _shape.Width;
+        if (!_inputs.Config.FinalNorm)
+        {
+            new ReadOnlySpan<float>(_gradOutput + at, rows * _shape.Width).CopyTo(new Span<float>(_scratch.X + at, rows * _shape.Width));
+            return;
+        }
+
         Norm(2 * _inputs.Config.NumLayers, tile, new NormGradient
         {
             X = a.X + at,
@@ -117,7 +126,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         Products.InputGradient(gradUp, rows, _shape.Up, w.Up, _shape.Width, own);
         Norm(2 * layer + 1, tile, new NormGradient
         {
-            X = a.Middle + at,
+            X = (_inputs.Config.ParallelResidual ? a.X : a.Middle) + at,
             Weight = w.MlpNorm,
             Bias = w.MlpNormBias,
             Mean = a.MiddleMean == null ? null : a.MiddleMean + start,
@@ -127,12 +136,12 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             GradInput = _scratch.Middle + at,
             Output = _scratch.MiddleNormalised + at,
         });
-        Products.InputGradient(_scratch.Middle + at, rows, _shape.Width, w.Output, _shape.Mixed, _scratch.Mixed + row * _shape.Mixed);
+        Products.InputGradient(AttentionResidual + at, rows, _shape.Width, w.Output, _shape.Mixed, _scratch.Mixed + row * _shape.Mixed);
     }
 
     private void Attention(int layer, int index, int worker)
     {
-        var task = _inputs.Attention(_activations[layer], index, out var firstRow, out var group);
+        var task = _inputs.Attention(layer, _activations[layer], index, out var firstRow, out var group);
         var (config, width) = (_inputs.Config, _inputs.Config.HeadDim);
         var row = _scratch.Qkv(layer) + (long)firstRow * _shape.Qkv;
         var head = group * task.Heads * width;
@@ -154,6 +163,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         var at = (long)start * _shape.Width;
         var own = _scratch.Own(worker);
         _inputs.Rotate(_scratch.Qkv(layer), start, rows, back: true);
+        HeadNorms(layer, tile);
         Products.InputGradient(_scratch.Qkv(layer) + (long)start * _shape.Qkv, rows, _shape.Qkv, w.Qkv, _shape.Width, own);
         Norm(2 * layer, tile, new NormGradient
         {
@@ -167,6 +177,16 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             GradInput = _scratch.X + at,
             Output = _scratch.Normalised + at,
         });
+    }
+
+    private void HeadNorms(int layer, int tile)
+    {
+        if (!_inputs.Config.QkNorm)
+            return;
+        var (start, rows) = _tiles[tile];
+        var partial = _scratch.HeadNormPartial(layer, tile);
+        new Span<float>(partial, 2 * _inputs.Config.HeadDim).Clear();
+        _inputs.NormaliseHeadsBackward(layer, _activations[layer], _scratch.Qkv(layer), start, rows, partial);
     }
 
     private void Norm(int index, int tile, NormGradient gradient)
@@ -216,6 +236,8 @@ internal sealed unsafe class TransformerBackward : IParallelBody
     {
         var (layer, second) = Math.DivRem(index, 2);
         float* weight = _gradients.FinalNorm, bias = _gradients.FinalNormBias;
+        if (layer == _inputs.Config.NumLayers && !_inputs.Config.FinalNorm)
+            return;
         if (layer < _inputs.Config.NumLayers)
         {
             ref var g = ref _gradients.Layers[layer];
@@ -224,12 +246,19 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         }
 
         for (var tile = 0; tile < _tiles.Count; tile++)
-        {
-            var partial = _scratch.NormPartial(index, tile);
-            for (var i = 0; i < _shape.Width; i++)
-                weight[i] += partial[i];
-            for (var i = 0; i < _shape.Width && bias != null; i++)
-                bias[i] += partial[_shape.Width + i];
-        }
+            AddPair(_scratch.NormPartial(index, tile), _shape.Width, weight, bias);
+        if (layer == _inputs.Config.NumLayers || second == 1 || !_inputs.Config.QkNorm)
+            return;
+        for (var tile = 0; tile < _tiles.Count; tile++)
+            AddPair(_scratch.HeadNormPartial(layer, tile), _inputs.Config.HeadDim, _gradients.Layers[layer].QueryNorm, _gradients.Layers[layer].KeyNorm);
+    }
+
+    /// <summary>Adds the halves of (2, width) sums to two gradients, of which the second may be null.</summary>
+    private static void AddPair(float* sums, int width, float* first, float* second)
+    {
+        for (var i = 0; i < width; i++)
+            first[i] += sums[i];
+        for (var i = 0; i < width && second != null; i++)
+            second[i] += sums[width + i];
     }
 }

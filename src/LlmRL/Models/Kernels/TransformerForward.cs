@@ -42,7 +42,7 @@ internal sealed unsafe class TransformerForward : IParallelBody
         for (var layer = 0; layer < _inputs.Config.NumLayers; layer++)
         {
             while (phases.Next(_inputs.AttentionTasks, 1, out var task, out _))
-                CausalAttention.Forward(_inputs.Attention(_activations[layer], task, out var _, out var _), own);
+                CausalAttention.Forward(_inputs.Attention(layer, _activations[layer], task, out var _, out var _), own);
             phases.End();
             while (phases.Next(_tiles.Count, 1, out var tile, out _))
             {
@@ -84,17 +84,22 @@ internal sealed unsafe class TransformerForward : IParallelBody
         float* x = a.X + (long)start * _shape.Width, mean = a.Mean == null ? null : a.Mean + start;
         if (layer == _inputs.Config.NumLayers)
         {
-            Norms.Forward(x, rows, _shape.Width, _inputs.Weights.FinalNorm, _inputs.Weights.FinalNormBias, epsilon, _output + (long)start * _shape.Width, mean, a.Inverse + start);
+            var output = _output + (long)start * _shape.Width;
+            if (_inputs.Config.FinalNorm)
+                Norms.Forward(x, rows, _shape.Width, _inputs.Weights.FinalNorm, _inputs.Weights.FinalNormBias, epsilon, output, mean, a.Inverse + start);
+            else
+                new ReadOnlySpan<float>(x, rows * _shape.Width).CopyTo(new Span<float>(output, rows * _shape.Width));
             return;
         }
 
         ref var w = ref _inputs.Weights.Layers[layer];
         Norms.Forward(x, rows, _shape.Width, w.AttentionNorm, w.AttentionNormBias, epsilon, own, mean, a.Inverse + start);
         Products.Forward(own, rows, _shape.Width, w.Qkv, w.QkvBias, _shape.Qkv, a.Qkv + (long)start * _shape.Qkv);
+        _inputs.NormaliseHeads(layer, a, start, rows);
         _inputs.Rotate(a.Qkv, start, rows, back: false);
     }
 
-    /// <summary>x + output projection, then x + MLP(norm(x)).</summary>
+    /// <summary>x + output projection, then x + MLP(norm(x)), whose norm reads the block's input where the two are parallel.</summary>
     private void FinishLayer(int layer, int tile, float* own)
     {
         var (start, rows) = _tiles[tile];
@@ -103,9 +108,13 @@ internal sealed unsafe class TransformerForward : IParallelBody
         long row = start, width = _shape.Width;
         float* normalised = own, gated = normalised + _tiles.Size * width, middle = a.Middle + row * width;
         var up = a.Up == null ? gated + (long)_tiles.Size * _shape.Inner : a.Up + row * _shape.Up;
-        Products.Forward(a.Mixed + row * _shape.Mixed, rows, _shape.Mixed, w.Output, w.OutputBias, _shape.Width, middle, a.X + row * width);
-        Norms.Forward(
-            middle, rows, _shape.Width, w.MlpNorm, w.MlpNormBias, (float)_inputs.Config.NormEpsilon, normalised, a.MiddleMean == null ? null : a.MiddleMean + start, a.MiddleInverse + start);
+        float* mean = a.MiddleMean == null ? null : a.MiddleMean + start, input = a.X + row * width;
+        // Before the projection: where no activations are kept, its result takes the place of the block's input.
+        if (_inputs.Config.ParallelResidual)
+            Norms.Forward(input, rows, _shape.Width, w.MlpNorm, w.MlpNormBias, (float)_inputs.Config.NormEpsilon, normalised, mean, a.MiddleInverse + start);
+        Products.Forward(a.Mixed + row * _shape.Mixed, rows, _shape.Mixed, w.Output, w.OutputBias, _shape.Width, middle, input);
+        if (!_inputs.Config.ParallelResidual)
+            Norms.Forward(middle, rows, _shape.Width, w.MlpNorm, w.MlpNormBias, (float)_inputs.Config.NormEpsilon, normalised, mean, a.MiddleInverse + start);
         Products.Forward(normalised, rows, _shape.Width, w.Up, w.UpBias, _shape.Up, up);
         Gates.Forward(_inputs.Config.Mlp, up, rows, _shape.Inner, gated);
         Products.Forward(gated, rows, _shape.Inner, w.Down, w.DownBias, _shape.Width, _activations[layer + 1].X + row * width, middle);

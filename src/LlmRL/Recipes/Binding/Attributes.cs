@@ -10,6 +10,12 @@ public sealed class VariantAttribute(string name) : Attribute
 {
     /// <summary>The key, in snake case.</summary>
     public string Name => name;
+
+    /// <summary>What people call it, for reports; the key by default.</summary>
+    public string? Title { get; init; }
+
+    /// <summary>One sentence for a newcomer, for reports.</summary>
+    public string? About { get; init; }
 }
 
 /// <summary>Gives a property or an enum member another recipe key than its own name in snake case.</summary>

@@ -12,6 +12,8 @@ internal sealed class BinderPass(RecipeFaults faults)
     /// <param name="range">Bounds of a number, or of each number in a list.</param>
     public object? Bind(RecipeNode node, ValueShape shape, string path, RangeAttribute? range = null)
     {
+        if (shape.Kind == ValueKind.Yaml)
+            return node;
         if (node is RecipeScalar { Text: null })
         {
             var orQuoted = shape.Kind == ValueKind.Text ? ", or \"null\" in quotes" : "";

@@ -36,6 +36,7 @@ internal static class RecipeNodes
         ValueKind.List => List((IEnumerable)value, shape),
         ValueKind.Dictionary => Dictionary((IEnumerable)value, shape),
         ValueKind.Variant => Kind(value),
+        ValueKind.Yaml => ((RecipeNode)value).Clone(),
         ValueKind.Record => Record(value),
         _ => new RecipeScalar(Nowhere, ScalarReader.Text(value), false),
     };

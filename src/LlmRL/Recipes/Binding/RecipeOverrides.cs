@@ -2,33 +2,26 @@ using System.Globalization;
 
 namespace LlmRL.Recipes.Binding;
 
-/// <summary>Applies one <c>--set KEY=VALUE</c> to a recipe's nodes, guided by the types so that it can look through the kinds of variants.</summary>
+/// <summary>Applies one override to a recipe's nodes, guided by the types so that it can look through the kinds of variants.</summary>
 internal sealed class RecipeOverrides
 {
     private readonly RecipeMark mark;
-    private readonly string text;
+    private readonly string key;
     private readonly string[] parts;
     private readonly RecipeNode value;
     private readonly RecipeFaults faults;
 
-    private RecipeOverrides(RecipeMark mark, string text, string[] parts, RecipeNode value, RecipeFaults faults) =>
-        (this.mark, this.text, this.parts, this.value, this.faults) = (mark, text, parts, value, faults);
+    private RecipeOverrides(RecipeOverride setting, RecipeFaults faults)
+    {
+        (mark, value, this.faults) = (setting.Mark, setting.Value.Clone(), faults);
+        // The text of a command-line override stands in its mark already.
+        key = mark.Line > 0 ? setting.Key : "";
+        parts = RecipeOverride.PartsOf(setting.Key);
+    }
 
     /// <summary>The root after the override; with a fault added, unchanged.</summary>
-    public static RecipeNode Apply(RecipeNode root, ValueShape shape, string text, RecipeFaults faults)
-    {
-        var mark = new RecipeMark($"--set {text}", 0, 0);
-        var equals = text.IndexOf('=');
-        var parts = equals < 0 ? [] : text[..equals].Split('.', StringSplitOptions.TrimEntries);
-        if (parts.Length == 0 || parts.Any(part => part.Length == 0))
-        {
-            faults.Add(mark, "", "not an override. Write KEY=VALUE, like stages.0.steps=10.");
-            return root;
-        }
-
-        var value = RecipeParser.Parse(text[(equals + 1)..], mark.Source, hasLines: false, faults);
-        return value is null ? root : new RecipeOverrides(mark, text, parts, value, faults).Put(root, shape, 0) ?? root;
-    }
+    public static RecipeNode Apply(RecipeNode root, ValueShape shape, RecipeOverride setting, RecipeFaults faults) =>
+        new RecipeOverrides(setting, faults).Put(root, shape, 0) ?? root;
 
     /// <summary>What takes the place of <paramref name="node"/> (null: absent) once the parts from <paramref name="index"/> on are set in it; null after a fault.</summary>
     private RecipeNode? Put(RecipeNode? node, ValueShape? shape, int index)
@@ -55,7 +48,7 @@ internal sealed class RecipeOverrides
                 return sequence;
             default:
                 var what = absent ? "not given" : $"the single value {node!.Describe()}";
-                faults.Add(mark, "", $"{Path(index)} is {what}, so it has no {parts[index]}. Set {Path(index)} itself.");
+                faults.Add(mark, key, $"{Path(index)} is {what}, so it has no {parts[index]}. Set {Path(index)} itself.");
                 return null;
         }
     }
@@ -88,7 +81,7 @@ internal sealed class RecipeOverrides
 
         if (current is null && !variants.ByName.ContainsKey(part))
         {
-            faults.Add(mark, "", $"{Path(index)} has no kind yet, and {part} is none. Valid kinds: {string.Join(", ", variants.Names)}.");
+            faults.Add(mark, key, $"{Path(index)} has no kind yet, and {part} is none. Valid kinds: {string.Join(", ", variants.Names)}.");
             return null;
         }
 
@@ -121,7 +114,7 @@ internal sealed class RecipeOverrides
         if (named.Count == 1)
             return named[0];
         var items = string.Join(", ", labels.Select((label, i) => label is (null, null) ? $"{i}" : $"{i} ({label.Name ?? label.Kind})"));
-        faults.Add(mark, "", named.Count == 0
+        faults.Add(mark, key, named.Count == 0
             ? $"no item {part}. {(labels.Count == 0 ? "The list is empty." : $"Valid items: {items}.")}"
             : $"{part} means several items. Name one by its index: {string.Join(", ", named)}.");
         return null;
@@ -134,5 +127,5 @@ internal sealed class RecipeOverrides
         return ((body?.Find("name")?.Value as RecipeScalar)?.Text, kind);
     }
 
-    private string Path(int count) => count == 0 ? text : string.Join('.', parts[..count]);
+    private string Path(int count) => count == 0 ? "the recipe" : string.Join('.', parts[..count]);
 }

@@ -23,6 +23,17 @@ public static class RecipeWriter
         return text.ToString();
     }
 
+    /// <summary>A node on one line, as <c>--set KEY=VALUE</c> takes a value.</summary>
+    internal static string Flow(RecipeNode node) => node switch
+    {
+        // What was written without quotes may be a number and must stay one, unless a line of values could not hold it as it is.
+        RecipeScalar { Text: { } text, IsText: false } when text.All(c => char.IsAsciiLetterOrDigit(c) || c is '+' or '-' or '.' or '_' or '/' or '@') => text,
+        RecipeScalar { Text: { } text } => Quote(text),
+        RecipeSequence sequence => $"[{string.Join(", ", sequence.Items.Select(Flow))}]",
+        RecipeMapping mapping => $"{{{string.Join(", ", mapping.Entries.Select(entry => $"{Quote(entry.Key)}: {Flow(entry.Value)}"))}}}",
+        _ => "null",
+    };
+
     private static void Block(StringBuilder text, RecipeMapping mapping, int indent, bool afterDash)
     {
         foreach (var (key, _, value) in mapping.Entries)

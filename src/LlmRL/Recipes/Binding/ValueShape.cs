@@ -14,6 +14,9 @@ internal enum ValueKind
     Dictionary,
     Record,
     Variant,
+
+    /// <summary>Any value, kept as it is written: an override of another recipe.</summary>
+    Yaml,
 }
 
 /// <summary>A C# type as the binder sees it.</summary>
@@ -55,6 +58,7 @@ internal sealed record ValueShape(Type Type, ValueKind Kind, bool Nullable, Valu
         : type == typeof(double) || type == typeof(float) ? ValueKind.Real
         : type == typeof(bool) ? ValueKind.Truth
         : type.IsEnum ? ValueKind.Choice
+        : type == typeof(RecipeNode) ? ValueKind.Yaml
         : type == typeof(object) || type.IsPrimitive || typeof(Delegate).IsAssignableFrom(type)
             ? throw new NotSupportedException($"{type} cannot be read from a recipe")
         : type.IsAbstract || type.IsInterface ? ValueKind.Variant
@@ -89,6 +93,7 @@ internal sealed record ValueShape(Type Type, ValueKind Kind, bool Nullable, Valu
         ValueKind.Truth => "true or false",
         ValueKind.Choice => "one of " + string.Join(", ", Choices.Of(Type).Keys),
         ValueKind.List => "a list",
+        ValueKind.Yaml => "a value",
         ValueKind.Variant => $"one of {string.Join(", ", Variants.Of(Type).Names)} with its settings",
         _ => "a mapping of keys to values",
     };
@@ -102,6 +107,7 @@ internal sealed record ValueShape(Type Type, ValueKind Kind, bool Nullable, Valu
         ValueKind.Truth => "true",
         ValueKind.Choice => Choices.Of(Type).Keys.FirstOrDefault() ?? "NAME",
         ValueKind.List => $"[{Element!.Sample}]",
+        ValueKind.Yaml => "10",
         ValueKind.Variant => $"{{ {Variants.Of(Type).Names.FirstOrDefault() ?? "NAME"}: {{}} }}",
         _ => "{ key: value }",
     };

@@ -14,14 +14,15 @@ internal static unsafe class Attention
     /// <param name="pages">The cache.</param>
     /// <param name="keys">Keys of page 0 of the layer and head.</param>
     /// <param name="values">Values of page 0 of the layer and head.</param>
-    /// <param name="table">The sequence's pages.</param>
-    /// <param name="count">Positions attended to, from 0.</param>
+    /// <param name="table">The sequence's pages, from that of the first position attended to.</param>
+    /// <param name="skip">Positions of the first page that are not attended to.</param>
+    /// <param name="count">Positions from the first page's start to the last one attended to.</param>
     /// <param name="scores">Scratch, (heads, <paramref name="scoreStride"/>).</param>
     /// <param name="scoreStride">At least count rounded up to 16.</param>
     /// <param name="output">(heads, E).</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Attend(
-        float* q, int heads, int headDim, KeyValuePages pages, float* keys, float* values, int* table, int count, float* scores, int scoreStride,
+        float* q, int heads, int headDim, KeyValuePages pages, float* keys, float* values, int* table, int skip, int count, float* scores, int scoreStride,
         float* output)
     {
         var pageCount = (count + 15) / 16;
@@ -35,6 +36,7 @@ internal static unsafe class Attention
         for (var h = 0; h < heads; h++)
         {
             var row = scores + h * scoreStride;
+            new Span<float>(row, skip).Fill(float.NegativeInfinity);
             var inverse = 1 / Softmax(row, count);
             Mix(row, inverse, headDim, values, pages, table, count, output + h * headDim);
         }

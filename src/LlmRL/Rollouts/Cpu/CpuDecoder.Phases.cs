@@ -15,13 +15,16 @@ internal sealed unsafe partial class CpuDecoder
         for (var layer = 0; layer < _config.NumLayers; layer++)
         {
             ref var weights = ref _weights.Layers[layer];
-            Normalise(ref phases, weights.AttentionNorm, weights.AttentionNormBias);
+            if (_config.ParallelResidual)
+                Normalise(ref phases, weights.MlpNorm, weights.MlpNormBias, _mlpInput.Pointer);
+            Normalise(ref phases, weights.AttentionNorm, weights.AttentionNormBias, _normed.Pointer);
             Project(ref phases, weights.Qkv, weights.QkvBias, _normed.Pointer, _config.HiddenSize, _config.HiddenSize, _qkv.Pointer, _qkvWidth, false);
-            SplitHeads(ref phases, layer);
+            SplitHeads(ref phases, layer, weights);
             Attend(ref phases, worker, layer);
             GatherHeads(ref phases);
             Project(ref phases, weights.Output, weights.OutputBias, _attendedPanel.Pointer, _queryWidth, _queryWidth, _residual.Pointer, _config.HiddenSize, true);
-            Normalise(ref phases, weights.MlpNorm, weights.MlpNormBias);
+            if (!_config.ParallelResidual)
+                Normalise(ref phases, weights.MlpNorm, weights.MlpNormBias, _mlpInput.Pointer);
             Activate(ref phases, weights);
             Project(ref phases, weights.Down, weights.DownBias, _up.Pointer, _config.IntermediateSize, _upWidth, _residual.Pointer, _config.HiddenSize, true);
         }
@@ -79,7 +82,7 @@ internal sealed unsafe partial class CpuDecoder
 
     private void LoadAngles(int group)
     {
-        var angles = _config.HeadDim / 2 * 2;
+        var angles = _config.RotaryDim;
         var panel = _rotary.Pointer + (nint)group * angles * Lanes;
         for (var lane = 0; lane < Lanes; lane++)
         {
@@ -90,12 +93,12 @@ internal sealed unsafe partial class CpuDecoder
         }
     }
 
-    private void Normalise(ref Phases phases, float* weight, float* bias)
+    private void Normalise(ref Phases phases, float* weight, float* bias, float* target)
     {
         var panel = (nint)_config.HiddenSize * Lanes;
         while (phases.Next(Groups, 1, out var group, out _))
             PanelOps.Norm(
-                _config.Norm, _residual.Pointer + group * panel, weight, bias, _config.HiddenSize, _epsilon, _normed.Pointer + group * panel);
+                _config.Norm, _residual.Pointer + group * panel, weight, bias, _config.HiddenSize, _epsilon, target + group * panel);
         phases.End();
     }
 
@@ -110,10 +113,10 @@ internal sealed unsafe partial class CpuDecoder
         phases.End();
     }
 
-    // Rotates queries and keys, lays queries out by column and writes keys and values to the cache.
-    private void SplitHeads(ref Phases phases, int layer)
+    // Normalises (where the architecture does) and rotates queries and keys, lays queries out by column and writes keys and values to the cache.
+    private void SplitHeads(ref Phases phases, int layer, in DecoderLayer weights)
     {
-        int heads = _config.NumHeads, keyValueHeads = _config.NumKeyValueHeads, headDim = _config.HeadDim;
+        int heads = _config.NumHeads, keyValueHeads = _config.NumKeyValueHeads, headDim = _config.HeadDim, turning = _config.RotaryDim;
         var all = heads + 2 * keyValueHeads;
         var scale = (float)(1 / Math.Sqrt(headDim));
         while (phases.Next(Groups * all, phases.Chunk(Groups * all, 1), out var from, out var to))
@@ -123,9 +126,11 @@ internal sealed unsafe partial class CpuDecoder
                 int group = item / all, head = item % all, first = group * Lanes;
                 var columns = Math.Min(Lanes, _columnCount - first);
                 var panel = _qkv.Pointer + ((nint)group * _qkvWidth + head * headDim) * Lanes;
-                var cos = _rotary.Pointer + (nint)group * (headDim / 2 * 2) * Lanes;
+                var cos = _rotary.Pointer + (nint)group * turning * Lanes;
+                if (_config.QkNorm && head < heads + keyValueHeads)
+                    PanelOps.Norm(NormKind.RmsNorm, panel, head < heads ? weights.QueryNorm : weights.KeyNorm, null, headDim, _epsilon, panel);
                 if (_config.Positions == PositionKind.Rotary && head < heads + keyValueHeads)
-                    PanelOps.Rotate(panel, cos, cos + headDim / 2 * Lanes, headDim);
+                    PanelOps.Rotate(panel, cos, cos + turning / 2 * Lanes, turning);
                 if (head < heads)
                     PanelOps.ToRows(panel, headDim, _queries.Pointer + (nint)first * _queryWidth + head * headDim, _queryWidth, columns, scale);
                 else if (head < heads + keyValueHeads)
@@ -175,15 +180,19 @@ internal sealed unsafe partial class CpuDecoder
         int headDim = _config.HeadDim, shared = _config.NumHeads / _config.NumKeyValueHeads;
         var items = _columnCount * _config.NumKeyValueHeads;
         var scores = _scores.Pointer + (nint)worker * _scoreFloats;
+        var window = _config.WindowOf(layer);
         while (phases.Next(items, Math.Min(phases.Chunk(items, 1), 4), out var from, out var to))
         {
             for (var item = from; item < to; item++)
             {
                 int head = item / _columnCount, column = item % _columnCount;
                 var offset = (nint)column * _queryWidth + head * shared * headDim;
+                // Pages before the window are passed over; positions before it in its first page are hidden.
+                var first = Math.Max(0, Positions[column] + 1 - window);
+                var page = first / Lanes;
                 Attention.Attend(
                     _queries.Pointer + offset, shared, headDim, Pages, Pages.Keys(layer, head), Pages.Values(layer, head),
-                    Table(Sequences[column]), Positions[column] + 1, scores, _scoreFloats / shared, _attended.Pointer + offset);
+                    Table(Sequences[column]) + page, first - page * Lanes, Positions[column] + 1 - page * Lanes, scores, _scoreFloats / shared, _attended.Pointer + offset);
             }
         }
 
@@ -231,7 +240,7 @@ internal sealed unsafe partial class CpuDecoder
     private void UpRows(in DecoderLayer weights, int from, int rows, nint xStride, float* y, nint yStride) =>
         PanelProduct.Multiply(
             weights.Up + (nint)from * _config.HiddenSize, _config.HiddenSize, rows, weights.UpBias == null ? null : weights.UpBias + from,
-            _normed.Pointer, xStride, y, yStride, Groups, false);
+            _mlpInput.Pointer, xStride, y, yStride, Groups, false);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void NormaliseLogitColumns(ref Phases phases)
@@ -249,7 +258,8 @@ internal sealed unsafe partial class CpuDecoder
                     panel[f * Lanes + lane] = source[f * Lanes];
             }
 
-            PanelOps.Norm(_config.Norm, panel, _weights.FinalNorm, _weights.FinalNormBias, width, _epsilon, panel);
+            if (_config.FinalNorm)
+                PanelOps.Norm(_config.Norm, panel, _weights.FinalNorm, _weights.FinalNormBias, width, _epsilon, panel);
         }
 
         phases.End();
@@ -262,7 +272,7 @@ internal sealed unsafe partial class CpuDecoder
         while (phases.Next(_config.VocabSize, LogitChunk, out var from, out var to))
         {
             PanelProduct.Multiply(
-                _weights.Head + (nint)from * width, width, to - from, null, _normed.Pointer, (nint)width * Lanes,
+                _weights.Head + (nint)from * width, width, to - from, _weights.HeadBias == null ? null : _weights.HeadBias + from, _normed.Pointer, (nint)width * Lanes,
                 panels, LogitChunk * Lanes, groups, false);
             for (var group = 0; group < groups; group++)
                 PanelOps.ToRows(

@@ -25,7 +25,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     private readonly int _queryWidth, _qkvWidth, _upWidth, _logitStride;
     private readonly float _epsilon;
     private readonly NativeBuffer<int> _columns;
-    private readonly NativeBuffer<float> _residual, _normed, _qkv, _queries, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits;
+    private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _queries, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits;
     private NativeBuffer<int> _tables;
     private NativeBuffer<float> _angles, _scores;
     private int _scoreFloats, _columnCount, _logitRows;
@@ -46,12 +46,14 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _columns = new NativeBuffer<int>(4L * MaxColumns);
         _residual = new NativeBuffer<float>((long)MaxColumns * _config.HiddenSize);
         _normed = new NativeBuffer<float>((long)MaxColumns * _config.HiddenSize);
+        // Where attention and MLP are parallel, both norms are taken of the same input before attention changes it.
+        _mlpInput = _config.ParallelResidual ? new NativeBuffer<float>((long)MaxColumns * _config.HiddenSize) : _normed;
         _qkv = new NativeBuffer<float>((long)MaxColumns * _qkvWidth);
         _queries = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
         _attended = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
         _attendedPanel = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
         _up = new NativeBuffer<float>((long)MaxColumns * _upWidth);
-        _rotary = new NativeBuffer<float>((long)MaxColumns * (_config.HeadDim + 1));
+        _rotary = new NativeBuffer<float>((long)MaxColumns * (_config.RotaryDim + 1));
         _logitPanels = new NativeBuffer<float>((long)threads * LogitChunk * MaxColumns);
         _logits = new NativeBuffer<float>((long)MaxColumns * _logitStride);
         _tables = new NativeBuffer<int>(0);
@@ -131,8 +133,10 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     {
         _pool.Dispose();
         DisposeSequenceBuffers();
-        foreach (var buffer in new[] { _residual, _normed, _qkv, _queries, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits })
+        foreach (var buffer in new[] { _residual, _normed, _mlpInput, _qkv, _queries, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits })
             buffer.Dispose();
+        if (_config.ParallelResidual)
+            _mlpInput.Dispose();
         _columns.Dispose();
     }
 
@@ -144,21 +148,21 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _scores.Dispose();
     }
 
-    // (positions, E): cosines of the E/2 angles, then their sines, from double precision.
+    // (positions, R): cosines of the R/2 angles, then their sines, from double precision.
     private NativeBuffer<float> Angles(int positions)
     {
         if (_config.Positions != PositionKind.Rotary)
             return new NativeBuffer<float>(0);
-        var half = _config.HeadDim / 2;
+        var frequencies = Rope.Frequencies(_config, 0);
+        var (half, factor) = (frequencies.Length, Rope.AttentionFactor(_config));
         var angles = new NativeBuffer<float>((long)positions * 2 * half);
         for (var i = 0; i < half; i++)
         {
-            var frequency = Math.Pow(_config.RopeTheta, -2.0 * i / _config.HeadDim);
             for (var position = 0; position < positions; position++)
             {
-                var (sin, cos) = Math.SinCos(position * frequency);
-                angles.Pointer[position * 2L * half + i] = (float)cos;
-                angles.Pointer[position * 2L * half + half + i] = (float)sin;
+                var (sin, cos) = Math.SinCos(position * frequencies[i]);
+                angles.Pointer[position * 2L * half + i] = (float)(factor * cos);
+                angles.Pointer[position * 2L * half + half + i] = (float)(factor * sin);
             }
         }
 

@@ -27,11 +27,11 @@ internal static unsafe class PanelOps
         }
     }
 
-    /// <summary>Rotary embedding of one head in place: pairs (i, i + E/2) turn by the angle whose cosine and sine lie in (E/2, 16) panels.</summary>
+    /// <summary>Rotary embedding of one head in place: pairs (i, i + R/2) turn by the angle whose cosine and sine lie in (R/2, 16) panels.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Rotate(float* head, float* cos, float* sin, int headDim)
+    public static void Rotate(float* head, float* cos, float* sin, int turning)
     {
-        var half = headDim / 2;
+        var half = turning / 2;
         for (var i = 0; i < half; i++)
         {
             float* a = head + i * Lanes, b = head + (i + half) * Lanes;

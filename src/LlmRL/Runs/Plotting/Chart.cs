@@ -9,7 +9,7 @@ namespace LlmRL.Runs.Plotting;
 /// </summary>
 public abstract class Chart
 {
-    /// <summary>How many colours the style has; further series start over.</summary>
+    /// <summary>How many colours the style has; further series start over, with dashes.</summary>
     public const int Colours = 6;
 
     private const double Top = 10, Right = 10;
@@ -47,7 +47,7 @@ public abstract class Chart
         html.Append("</figcaption>");
         AppendLegend(html);
         var (x, y) = Scales();
-        Left = 14 + (YLabel.Length > 0 ? 14 : 0) + 6.2 * Math.Max(2, y.Ticks.Max(tick => y.Label(tick).Length));
+        Left = 14 + (YLabel.Length > 0 ? 14 : 0) + 6.2 * Math.Max(2, LongestLabel(y));
         html.Append("<svg viewBox=\"0 0 ").Append(N(Width)).Append(' ').Append(N(Height)).Append("\" role=\"img\" aria-label=\"")
             .Append(Html.Escape($"{Title}. {Describe()}")).Append("\">");
         AppendFrame(html, x, y);
@@ -65,6 +65,9 @@ public abstract class Chart
     /// <summary>The axes; a horizontal axis without ticks is labelled by <see cref="Draw"/>.</summary>
     protected abstract (Scale X, Scale Y) Scales();
 
+    /// <summary>Characters of the longest label of the vertical axis.</summary>
+    protected virtual int LongestLabel(Scale y) => y.Ticks.Max(tick => y.Label(tick).Length);
+
     /// <summary>Draws the data.</summary>
     protected abstract void Draw(StringBuilder svg, Scale x, Scale y);
 
@@ -80,6 +83,9 @@ public abstract class Chart
     /// <summary>Vertical place of a value.</summary>
     protected double PixelY(Scale scale, double value) => Bottom - scale.Fraction(value) * (Bottom - Top);
 
+    /// <summary>The class that sets a series apart from the one that has its colour already.</summary>
+    protected static string Dashes(int colour) => colour < Colours ? "" : colour < 2 * Colours ? " d1" : " d2";
+
     /// <summary>A coordinate as SVG text.</summary>
     protected static string N(double value) => Html.Coordinate(value);
 
@@ -91,7 +97,7 @@ public abstract class Chart
         if (Legend.Count < 2) return;
         html.Append("<div class=\"legend\">");
         foreach (var (name, colour) in Legend)
-            html.Append("<span><i class=\"k").Append(colour % Colours).Append("\"></i>").Append(Html.Escape(name)).Append("</span>");
+            html.Append("<span><i class=\"k").Append(colour % Colours).Append(Dashes(colour)).Append("\"></i>").Append(Html.Escape(name)).Append("</span>");
         html.Append("</div>");
     }
 

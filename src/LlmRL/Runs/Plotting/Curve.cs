@@ -6,6 +6,12 @@ namespace LlmRL.Runs.Plotting;
 /// <param name="Y">Ordinates; those that are not finite are gaps.</param>
 public sealed record Curve(string Name, IReadOnlyList<double> X, IReadOnlyList<double> Y)
 {
+    /// <summary>Half the width of a band around the line at each point, a standard error, say; null for none.</summary>
+    public IReadOnlyList<double>? Band { get; init; }
+
+    /// <summary>Index of the colour, so that a name can keep its colour from chart to chart; by default its place in the chart.</summary>
+    public int? Colour { get; init; }
+
     /// <summary>
     /// With at most <paramref name="limit"/> points: the means of equal spans, over their finite values. A plot a few hundred pixels wide shows
     /// no more.
@@ -13,15 +19,16 @@ public sealed record Curve(string Name, IReadOnlyList<double> X, IReadOnlyList<d
     public Curve Thinned(int limit)
     {
         if (X.Count <= limit) return this;
-        double[] x = new double[limit], y = new double[limit];
+        double[] x = new double[limit], y = new double[limit], band = new double[limit];
         for (var i = 0; i < limit; i++)
         {
             int from = (int)((long)i * X.Count / limit), to = (int)((long)(i + 1) * X.Count / limit);
             x[i] = Mean(X, from, to);
             y[i] = Mean(Y, from, to);
+            if (Band is not null) band[i] = Mean(Band, from, to);
         }
 
-        return new Curve(Name, x, y);
+        return this with { X = x, Y = y, Band = Band is null ? null : band };
     }
 
     /// <summary>

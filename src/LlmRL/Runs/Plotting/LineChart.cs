@@ -3,7 +3,7 @@ using System.Text;
 
 namespace LlmRL.Runs.Plotting;
 
-/// <summary>Lines over a common horizontal axis: a faint line through the values and a strong one through their trend.</summary>
+/// <summary>Lines over a common horizontal axis: a faint line through the values and a strong one through their trend, on a band where a curve has one.</summary>
 public sealed class LineChart : Chart
 {
     private const int MaxPoints = 500, MinPointsToSmooth = 16;
@@ -17,7 +17,7 @@ public sealed class LineChart : Chart
     public double Smoothing { get; init; } = 0.02;
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<(string Name, int Colour)> Legend => [.. Curves.Select((curve, i) => (curve.Name, i))];
+    protected override IReadOnlyList<(string Name, int Colour)> Legend => [.. Curves.Select((curve, i) => (curve.Name, curve.Colour ?? i))];
 
     private Line[] Lines => lines ??= [.. Curves.Select(Prepare)];
 
@@ -36,12 +36,15 @@ public sealed class LineChart : Chart
     protected override void Draw(StringBuilder svg, Scale x, Scale y)
     {
         for (var i = 0; i < Lines.Length; i++)
+            DrawBand(svg, Lines[i].Points, ColourOf(i), x, y);
+        for (var i = 0; i < Lines.Length; i++)
         {
             var (points, trend) = Lines[i];
             var smooth = trend is not null;
-            var colour = (i % Colours).ToString(CultureInfo.InvariantCulture);
-            Path(svg, points.X, points.Y, x, y, smooth ? $"raw s{colour}" : $"line s{colour}");
-            if (smooth) Path(svg, points.X, trend!, x, y, $"line s{colour}");
+            var colour = ColourOf(i).ToString(CultureInfo.InvariantCulture);
+            var dashes = Dashes(Curves[i].Colour ?? i);
+            Path(svg, points.X, points.Y, x, y, smooth ? $"raw s{colour}" : $"line s{colour}{dashes}");
+            if (smooth) Path(svg, points.X, trend!, x, y, $"line s{colour}{dashes}");
             if (points.X.Count > 12) continue;
             for (var j = 0; j < points.X.Count; j++)
             {
@@ -67,14 +70,39 @@ public sealed class LineChart : Chart
         low = x.Low,
         high = x.High,
         label = XLabel,
-        series = Lines.Select(line => new
+        series = Lines.Select((line, i) => new
         {
+            colour = ColourOf(i),
             name = line.Points.Name,
             x = line.Points.X.Select(value => Math.Round(value, 3)),
             y = line.Points.Y.Select(Shown.Number),
             trend = line.Trend?.Select(Shown.Number),
         }),
     };
+
+    private int ColourOf(int line) => (Curves[line].Colour ?? line) % Colours;
+
+    /// <summary>The area between the lower and the upper bounds, a piece for each stretch without gaps.</summary>
+    private void DrawBand(StringBuilder svg, Curve curve, int colour, Scale x, Scale y)
+    {
+        if (curve.Band is not { } band) return;
+        svg.Append("<path class=\"band f").Append(colour).Append("\" d=\"");
+        for (var start = 0; start < curve.X.Count; start++)
+        {
+            var end = start;
+            while (end < curve.X.Count && double.IsFinite(curve.Y[end])) end++;
+            if (end == start) continue;
+            var bounds = Enumerable.Range(start, end - start).Select(i => (curve.X[i], curve.Y[i] + band[i]))
+                .Concat(Enumerable.Range(start, end - start).Reverse().Select(i => (curve.X[i], curve.Y[i] - band[i])));
+            svg.Append('M').AppendJoin('L', bounds.Select(point => $"{N(PixelX(x, point.Item1))} {N(InFrame(y, point.Item2))}")).Append('Z');
+            start = end;
+        }
+
+        svg.Append("\"/>");
+    }
+
+    /// <summary>Vertical place of a value; one beyond the axis leaves the drawing just enough to be seen to leave it.</summary>
+    private double InFrame(Scale y, double value) => PixelY(y, y.Low + Math.Clamp(y.Fraction(value), -0.02, 1.02) * (y.High - y.Low));
 
     private Line Prepare(Curve curve)
     {
@@ -95,6 +123,9 @@ public sealed class LineChart : Chart
             var smooth = (trend ?? []).Where(double.IsFinite).DefaultIfEmpty(sorted[cut]).ToArray();
             low = Math.Min(low, Math.Min(sorted[cut], smooth.Min()));
             high = Math.Max(high, Math.Max(sorted[^(cut + 1)], smooth.Max()));
+            if (points.Band is not { } band) continue;
+            low = Math.Min(low, points.Y.Zip(band, (value, half) => value - half).Where(double.IsFinite).Min());
+            high = Math.Max(high, points.Y.Zip(band, (value, half) => value + half).Where(double.IsFinite).Max());
         }
 
         return (low, high);
@@ -112,9 +143,7 @@ public sealed class LineChart : Chart
                 continue;
             }
 
-            // Values beyond the axis leave the drawing just enough to be seen to leave it.
-            var at = Math.Clamp(y.Fraction(ys[i]), -0.02, 1.02);
-            svg.Append(pen ? 'L' : 'M').Append(N(PixelX(x, xs[i]))).Append(' ').Append(N(PixelY(y, y.Low + at * (y.High - y.Low))));
+            svg.Append(pen ? 'L' : 'M').Append(N(PixelX(x, xs[i]))).Append(' ').Append(N(InFrame(y, ys[i])));
             pen = true;
         }
 

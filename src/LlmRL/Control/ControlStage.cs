@@ -1,0 +1,56 @@
+using System.ComponentModel.DataAnnotations;
+using LlmRL.Algorithms;
+using LlmRL.Recipes.Binding;
+using LlmRL.Runs;
+using LlmRL.Training;
+
+namespace LlmRL.Control;
+
+/// <summary>
+/// A stage that trains a small network on a classic control task, from random weights, with the same equations as the language models. Its
+/// <see cref="TrainingStage.Steps"/> are sampling phases; the whole stage runs on the CPU.
+/// </summary>
+[Variant("control", Title = "Classic control", About = "A small network learns a control task by trial and error, with the same equations as the language models.")]
+public sealed record ControlStage : TrainingStage
+{
+    /// <summary>The task.</summary>
+    public required EnvironmentKind Environment { get; init; }
+
+    /// <summary>How it learns.</summary>
+    public required ControlAlgorithm Algorithm { get; init; }
+
+    /// <summary>Environments that are stepped side by side.</summary>
+    [Range(1, 1 << 16)]
+    public int NumEnvs { get; init; } = 8;
+
+    /// <summary>Widths of the hidden layers, of policy and value network alike.</summary>
+    [Range(1, 1 << 16)]
+    public IReadOnlyList<int> HiddenSizes { get; init; } = [64, 64];
+
+    /// <summary>Peak learning rate of the value network; that of the policy by default.</summary>
+    [Range(0.0, 10.0)]
+    public double? ValueLearningRate { get; init; }
+
+    /// <summary>c of the entropy bonus −c·H in the loss (Williams and Peng 1991).</summary>
+    [Range(0.0, 100.0)]
+    public double EntropyCoef { get; init; }
+
+    /// <summary>Fresh episodes on which the trained policy is measured.</summary>
+    [Range(1, 1 << 16)]
+    public int EvalEpisodes { get; init; } = 100;
+
+    /// <summary>Whether the likeliest action is taken there, instead of one sampled from the policy.</summary>
+    public bool EvalGreedy { get; init; }
+
+    /// <inheritdoc/>
+    public override IEnumerable<string> Inputs => [];
+
+    /// <inheritdoc/>
+    public override bool NeedsLanguageModel => false;
+
+    /// <inheritdoc/>
+    public override StageSummary Run(StageContext context) => ControlLoop.Run(this, context);
+
+    /// <summary>The value network's learning rate of a step, counted from 0.</summary>
+    public double ValueLearningRateAt(long step) => LrSchedulerType.At(ValueLearningRate ?? LearningRate, step, Steps, WarmupSteps);
+}

@@ -1,0 +1,106 @@
+using System.Text.RegularExpressions;
+
+namespace LlmRL.Recipes.Binding;
+
+/// <summary>
+/// A recipe's own names: <c>vars: { folder: data/digits }</c> at the top, and <c>${folder}/train.parquet</c> or <c>${folder}</c> anywhere below. A value that is
+/// nothing but a reference takes the variable as it is, a number, a list or a mapping; inside a longer text it must be a single value. So what many stages share
+/// stands once, and one override (<c>--set vars.folder=…</c>) changes it for all.
+/// </summary>
+internal sealed partial class RecipeVariables
+{
+    private const string Key = "vars";
+
+    private readonly RecipeMapping variables;
+    private readonly RecipeFaults faults;
+    private readonly HashSet<string> used = new(StringComparer.Ordinal);
+
+    private RecipeVariables(RecipeMapping variables, RecipeFaults faults) => (this.variables, this.faults) = (variables, faults);
+
+    /// <summary>Whether an override sets a variable.</summary>
+    public static bool Names(RecipeOverride setting) => RecipeOverride.PartsOf(setting.Key) is [Key, _];
+
+    /// <summary>The recipe with its variables filled in and their block taken out; the recipe itself where it has none.</summary>
+    /// <param name="root">The recipe.</param>
+    /// <param name="overrides">New values of variables.</param>
+    /// <param name="faults">Where faults go: names that are used but not given, or given but not used.</param>
+    public static RecipeNode Fill(RecipeNode root, IEnumerable<RecipeOverride> overrides, RecipeFaults faults)
+    {
+        var block = (root as RecipeMapping)?.Find(Key);
+        if (block is not null and not { Value: RecipeMapping })
+        {
+            faults.Add(block.Mark, Key, $"expected names with values, found {block.Value.Describe()}. Write vars: {{ NAME: VALUE }}");
+            return root;
+        }
+
+        var variables = (RecipeMapping?)block?.Value.Clone() ?? new RecipeMapping(root.Mark);
+        foreach (var setting in overrides)
+        {
+            var name = RecipeOverride.PartsOf(setting.Key)[1];
+            if (variables.Find(name) is null)
+                faults.Add(setting.Mark, setting.Mark.Line > 0 ? setting.Key : "", $"the recipe has no variable {name}. {Known(variables)}");
+            else
+                variables.Set(name, setting.Mark, setting.Value);
+        }
+
+        if (root is not RecipeMapping recipe || block is null)
+            return root;
+        var pass = new RecipeVariables(variables, faults);
+        var filled = new RecipeMapping(recipe.Mark);
+        foreach (var entry in recipe.Entries.Where(entry => entry.Key != Key))
+            filled.Set(entry.Key, entry.Mark, pass.Fill(entry.Value, entry.Key));
+        foreach (var idle in variables.Entries.Where(entry => !pass.used.Contains(entry.Key)))
+            faults.Add(idle.Mark, $"{Key}.{idle.Key}", $"no setting uses it. Write ${{{idle.Key}}} where it is meant, or take it out");
+        return filled;
+    }
+
+    private static string Known(RecipeMapping variables) =>
+        variables.Entries.Count == 0 ? "It has no vars at all." : $"There are {string.Join(", ", variables.Entries.Select(entry => entry.Key))}.";
+
+    private RecipeNode Fill(RecipeNode node, string key)
+    {
+        switch (node)
+        {
+            case RecipeMapping mapping:
+                var filled = new RecipeMapping(mapping.Mark);
+                foreach (var entry in mapping.Entries)
+                    filled.Set(entry.Key, entry.Mark, Fill(entry.Value, $"{key}.{entry.Key}"));
+                return filled;
+            case RecipeSequence sequence:
+                var items = new RecipeSequence(sequence.Mark);
+                items.Items.AddRange(sequence.Items.Select((item, i) => Fill(item, $"{key}.{i}")));
+                return items;
+            case RecipeScalar { Text: { } text } scalar when text.Contains("${", StringComparison.Ordinal):
+                return Fill(scalar, text, key);
+            default:
+                return node;
+        }
+    }
+
+    private RecipeNode Fill(RecipeScalar scalar, string text, string key)
+    {
+        if (Reference().Match(text) is { Success: true } whole && whole.Length == text.Length)
+            return Find(whole.Groups[1].Value, scalar.Mark, key) ?? scalar;
+        return new RecipeScalar(scalar.Mark, Reference().Replace(text, match =>
+        {
+            if (Find(match.Groups[1].Value, scalar.Mark, key) is not { } value)
+                return match.Value;
+            if (value is RecipeScalar { Text: { } part })
+                return part;
+            faults.Add(scalar.Mark, key, $"{match.Value} is {value.Describe()} and cannot stand inside a text. Give the variable a single value");
+            return match.Value;
+        }), scalar.IsText);
+    }
+
+    private RecipeNode? Find(string name, RecipeMark mark, string key)
+    {
+        used.Add(name);
+        if (variables.Find(name) is { } variable)
+            return variable.Value.Clone();
+        faults.Add(mark, key, $"${{{name}}} is not among the recipe's vars. {Known(variables)}");
+        return null;
+    }
+
+    [GeneratedRegex(@"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")]
+    private static partial Regex Reference();
+}
