@@ -108,19 +108,7 @@ public sealed class ByteTokenizer : Tokenizer
         var vocabulary = new JsonObject();
         for (var b = 0; b < 256; b++)
             vocabulary[ByteAlphabet.CharOf((byte)b).ToString()] = b;
-        var model = new JsonObject
-        {
-            ["type"] = "BPE",
-            ["dropout"] = null,
-            ["unk_token"] = null,
-            ["continuing_subword_prefix"] = null,
-            ["end_of_word_suffix"] = null,
-            ["fuse_unk"] = false,
-            ["byte_fallback"] = false,
-            ["vocab"] = vocabulary,
-            ["merges"] = new JsonArray(),
-        };
-        return TokenizerJsonBuilder.Document(model, [(Bos, BosText), (Eos, EosText), (Pad, PadText)],
+        return TokenizerJsonBuilder.Document(TokenizerJsonBuilder.ByteLevelBpe(vocabulary, []), [(Bos, BosText), (Eos, EosText), (Pad, PadText)],
             TokenizerJsonBuilder.ByteLevel(useRegex: false), TokenizerJsonBuilder.BosTemplate(Bos, BosText),
             TokenizerJsonBuilder.ByteLevel(useRegex: false));
     }
