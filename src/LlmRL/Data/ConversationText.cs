@@ -1,3 +1,4 @@
+using LlmRL.Tokenization;
 using LlmRL.Tokenization.Chat;
 
 namespace LlmRL.Data;
@@ -6,7 +7,13 @@ namespace LlmRL.Data;
 /// <param name="Render">(messages, whether the mark follows after which the policy speaks) → text.</param>
 /// <param name="EndOfTurn">What ends a completion, and is not part of its text, because EOS is put behind every completion; may be empty.</param>
 /// <param name="HasSpecialTokens">Whether the text holds the special tokens that the model wants.</param>
-public sealed record ChatForm(Func<IReadOnlyList<ChatMessage>, bool, string> Render, string EndOfTurn, bool HasSpecialTokens);
+public sealed record ChatForm(Func<IReadOnlyList<ChatMessage>, bool, string> Render, string EndOfTurn, bool HasSpecialTokens)
+{
+    /// <summary>The form that a model's files ask for; the plain one where they have no template.</summary>
+    public static ChatForm Of(Tokenizer tokenizer) => tokenizer.ChatTemplate is { } template
+        ? new ChatForm((messages, open) => template.Render(messages, open), tokenizer.TokenText(tokenizer.EosId), HasSpecialTokens: true)
+        : PlainChat.Form;
+}
 
 /// <summary>Messages without a template, a line each: <c>user: hello</c>.</summary>
 public static class PlainChat

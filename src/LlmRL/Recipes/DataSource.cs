@@ -133,9 +133,12 @@ public sealed record DataSource : IValidated
     public IExampleSource Open(Tokenizer tokenizer, Action<string>? note = null)
     {
         var source = Open();
-        if (MaxPromptLength is null && source.Format is not { IsConversational: true })
+        var isTalk = source.Format is { IsConversational: true };
+        if (MaxPromptLength is null && !isTalk)
             return source;
-        var prepared = new PreparedExamples(source, PlainChat.Form, MaxPromptLength is { } most ? new PromptLimit(tokenizer, most, TruncationMode) : null);
+        if (isTalk && tokenizer.ChatTemplate is null)
+            note?.Invoke($"{Path}: the model has no chat template, so messages are written as lines: user: …");
+        var prepared = new PreparedExamples(source, ChatForm.Of(tokenizer), MaxPromptLength is { } most ? new PromptLimit(tokenizer, most, TruncationMode) : null);
         if (prepared.Count == 0)
             throw new BadInputException($"{Path ?? Generator}: every prompt has more than {MaxPromptLength} tokens; raise max_prompt_length, or shorten them: truncation_mode: newline.");
         if (prepared.Dropped > 0)

@@ -13,6 +13,9 @@ internal static class CharacterTokenizer
     /// <summary>Whether a <c>tokenizer_config.json</c> describes such a tokenizer.</summary>
     public static bool Matches(LocatedJson config) => !config["char_ords"].IsAbsent;
 
+    /// <summary>The fixed tokens under the names that its chat template knows.</summary>
+    public static IEnumerable<(string Name, string Text)> SpecialTokens => [("sep_token", "S"), ("eos_token", "E"), ("pad_token", "P"), ("unk_token", "U")];
+
     public static Tokenizer Read(LocatedJson config, TokenizerFiles files)
     {
         var tokens = new List<string>(Fixed);

@@ -13,9 +13,11 @@ public static class Prompting
     /// <param name="hasSpecialTokens">Whether the text holds them already, because a chat template wrote it.</param>
     public static int[] Encode(Tokenizer tokenizer, string prompt, bool hasSpecialTokens = false)
     {
-        var ids = tokenizer.Encode(prompt, addSpecialTokens: !hasSpecialTokens);
+        if (hasSpecialTokens)
+            return EncodeRendered(tokenizer, prompt);
+        var ids = tokenizer.Encode(prompt, addSpecialTokens: true);
         // Some tokenizers close every text with EOS; a prompt goes on.
-        if (!hasSpecialTokens && ids.Length > 0 && ids[^1] == tokenizer.EosId)
+        if (ids.Length > 0 && ids[^1] == tokenizer.EosId)
             ids = ids[..^1];
         // A model needs at least one token to start from.
         return ids.Length > 0 ? ids : [tokenizer.BosId ?? tokenizer.EosId];
@@ -46,7 +48,7 @@ public static class Prompting
         var promptIds = hasSpecialTokens && prompt.Length == 0 ? both[..1] : Encode(tokenizer, prompt, hasSpecialTokens);
         var rest = both.Length > promptIds.Length && both.AsSpan(0, promptIds.Length).SequenceEqual(promptIds)
             ? both[promptIds.Length..]
-            : tokenizer.Encode(completion);
+            : hasSpecialTokens ? tokenizer.EncodeMarkup(completion) : tokenizer.Encode(completion);
         return (promptIds, [.. rest, tokenizer.EosId]);
     }
 

@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using LlmRL.Data;
+using LlmRL.Recipes;
+using LlmRL.Tokenization;
 using LlmRL.Tokenization.Chat;
 
 namespace LlmRL.Tests.Data;
@@ -107,6 +109,44 @@ public sealed class DataFormatTests : IDisposable
         var form = new ChatForm((messages, open) => ChatMl(messages, open) + (open ? "<think>\n" : ""), "<|im_end|>", HasSpecialTokens: true);
         var row = ConversationText.Apply(Read($$"""{"prompt":[{{Hi}}],"chosen":[{{Yes}}],"rejected":[{{No}}]}""", out _), form);
         Assert.Equal("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n||yes|no", Texts(row));
+    }
+
+    [DuckDbFact("data/weights/verl_digit_completion/train.parquet")]
+    public void Verls_prompts_are_written_by_its_own_template()
+    {
+        var folder = Shared.Path("data/weights/verl_digit_completion");
+        var tokenizer = TokenizerLoader.Load(folder);
+        var notes = new List<string>();
+        var rows = new DataSource { Path = Path.Combine(folder, "train.parquet") }.Open(tokenizer, notes.Add);
+        Assert.Equal("8,3:9,4S", rows[0].Prompt);
+        Assert.Equal([12, 14, 7, 15, 13, 14, 8, 0], Prompting.Encode(tokenizer, rows[0].Prompt, rows[0].HasSpecialTokens));
+        Assert.Empty(notes);
+        new DataSource { Path = Path.Combine(folder, "train.parquet") }.Open(TokenizerLoader.Load("bytes"), notes.Add);
+        Assert.Contains("no chat template", Assert.Single(notes), StringComparison.Ordinal);
+    }
+
+    [SharedFact("data/prefs/dpo_en_demo.json")]
+    public void Pairs_of_messages_are_encoded_as_qwens_template_writes_them()
+    {
+        var tokenizer = TokenizerLoader.Load(Shared.Path("data/tok/qwen2_5"));
+        var rows = new DataSource { Path = Shared.Path("data/prefs/dpo_en_demo.json") }.Open(tokenizer);
+        var talk = rows[1].Conversation!;
+        // What the model sees is what the template writes of the whole conversation, up to the end of the turn.
+        var whole = tokenizer.EncodeMarkup(tokenizer.ChatTemplate!.Render([.. talk.Prompt, .. talk.Chosen!], addGenerationPrompt: false));
+        var (prompt, chosen) = Prompting.EncodePair(tokenizer, rows[1].Prompt, rows[1].Chosen!, rows[1].HasSpecialTokens);
+        Assert.Equal(whole.AsSpan(0, Array.LastIndexOf(whole, tokenizer.EosId) + 1), [.. prompt, .. chosen]);
+        Assert.Equal(tokenizer.EncodeMarkup(tokenizer.ChatTemplate.Render(talk.Prompt, addGenerationPrompt: true)), prompt);
+        Assert.StartsWith("<|im_start|>system\nYou are a teacher.", rows[1].Prompt, StringComparison.Ordinal);
+    }
+
+    [SharedFact("data/tok/qwen2_5/tokenizer.json")]
+    public void A_whole_conversation_starts_from_its_own_first_token()
+    {
+        var tokenizer = TokenizerLoader.Load(Shared.Path("data/tok/qwen2_5"));
+        var row = ConversationText.Apply(Read($$"""{"messages":[{{Hi}},{{Yes}}]}""", out _), ChatForm.Of(tokenizer));
+        var (first, rest) = Prompting.EncodePair(tokenizer, row.Prompt, row.Completion!, row.HasSpecialTokens);
+        Assert.Equal("<|im_start|>", tokenizer.Decode(first, skipSpecialTokens: false));
+        Assert.EndsWith("<|im_start|>assistant\nyes<|im_end|>", tokenizer.Decode(rest, skipSpecialTokens: false), StringComparison.Ordinal);
     }
 
     private static string ChatMl(IReadOnlyList<ChatMessage> messages, bool open) =>

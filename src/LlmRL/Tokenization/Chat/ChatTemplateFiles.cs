@@ -53,6 +53,12 @@ internal static class ChatTemplateFiles
         if (tokenizer.BosId is { } bos)
             tokens["bos_token"] = tokenizer.TokenText(bos);
         tokens["eos_token"] = tokenizer.TokenText(tokenizer.EosId);
+        if (CharacterTokenizer.Matches(config))
+        {
+            foreach (var (name, text) in CharacterTokenizer.SpecialTokens)
+                tokens[name] = text;
+        }
+
         foreach (var key in TokenKeys)
         {
             foreach (var source in (ReadOnlySpan<LocatedJson>)[map, config])
