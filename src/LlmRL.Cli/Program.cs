@@ -9,6 +9,7 @@ root.Subcommands.Add(GenerateCommand.Create());
 root.Subcommands.Add(EvalCommand.Create());
 root.Subcommands.Add(VerifyCommand.Create());
 root.Subcommands.Add(TokenizeCommand.Create());
+root.Subcommands.Add(TokenizerCommand.Create());
 root.Subcommands.Add(DataCommand.Create());
 root.Subcommands.Add(DoctorCommand.Create());
 var parsed = root.Parse(args);

@@ -55,7 +55,7 @@ public sealed class CommandTests(TrainedModel trained) : IClassFixture<TrainedMo
     [InlineData("arithmetic", "prompt: Q: ", "answer: ")]
     [InlineData("arithmetic/test", "difficulty: ", "(arithmetic/test/0)")]
     [InlineData("tldr/reward", "chosen: ", "rejected: ")]
-    [InlineData("rows.jsonl", "rows.jsonl: 2 rows", "(rows.jsonl:1)", "[level_name]: easy")]
+    [InlineData("rows.jsonl", "rows.jsonl: 2 rows, prompts with completions", "(rows.jsonl:1)", "[level_name]: easy", "question                 text → prompt", "tokens (bytes")]
     public void Data_inspect_shows_rows_and_lengths(string source, params string[] texts)
     {
         place.Write("rows.jsonl", "{\"question\":\"a\",\"response\":\"b\",\"level_name\":\"easy\"}\n{\"question\":\"c\",\"response\":\"d\",\"level_name\":\"hard\"}\n");
@@ -63,6 +63,16 @@ public sealed class CommandTests(TrainedModel trained) : IClassFixture<TrainedMo
         foreach (var text in texts)
             Assert.Contains(text, output);
         Assert.Contains("characters per row", output);
+    }
+
+    [Fact]
+    public void Data_inspect_shows_rows_that_no_recipe_can_use_and_says_why()
+    {
+        place.Write("object.json", "{\n  \"a\": [1, 2],\n  \"b\": {\"c\": null}\n}\n");
+        var output = place.Run("data", "inspect", "object.json").Succeeded().Output;
+        Assert.Contains("object.json: 1 rows, of no kind that is recognised", output);
+        Assert.Contains("list of number", output);
+        Assert.Contains("A recipe needs more: object.json: no column is known as a prompt; there are a, b", output);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
+using LlmRL.Sweeps;
 
 namespace LlmRL.Cli.Tests;
 
@@ -165,7 +166,11 @@ public sealed class EndToEndTests(EndToEndTests.Arithmetic arithmetic, EndToEndT
 /// <summary>The shipped recipes can be read, and every file that they name is there.</summary>
 public sealed class ShippedRecipeTests(TrainedModel trained) : IClassFixture<TrainedModel>
 {
-    public static TheoryData<string> Recipes => [.. Directory.GetFiles(Path.Combine(Llmrl.Root, "recipes"), "*.yaml", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Recipes => [.. Files.Where(path => !IsSweep(path))];
+
+    public static TheoryData<string> Sweeps => [.. Files.Where(IsSweep)];
+
+    private static IEnumerable<string> Files => Directory.GetFiles(Path.Combine(Llmrl.Root, "recipes"), "*.yaml", SearchOption.AllDirectories).Order(StringComparer.Ordinal);
 
     [Theory]
     [MemberData(nameof(Recipes))]
@@ -177,4 +182,15 @@ public sealed class ShippedRecipeTests(TrainedModel trained) : IClassFixture<Tra
         Assert.Equal(Path.GetFileNameWithoutExtension(path), recipe.Name);
         Assert.NotEmpty(recipe.Stages);
     }
+
+    [Theory]
+    [MemberData(nameof(Sweeps))]
+    public void Every_run_of_a_shipped_sweep_binds(string path)
+    {
+        var plan = SweepPlan.Make(RecipeBinder.Load<SweepRecipe>(path), "runs");
+        Assert.Equal(Path.GetFileNameWithoutExtension(path), plan.Sweep.Name);
+        Assert.True(plan.Runs.Count > 1, "nothing is compared");
+    }
+
+    private static bool IsSweep(string path) => RecipeBinder.HasKey(path, "sweep");
 }

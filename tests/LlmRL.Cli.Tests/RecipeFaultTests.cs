@@ -52,7 +52,7 @@ public sealed class RecipeFaultTests : IDisposable
     [InlineData("name: eval", "name: a/b", "23", "stages.2.evaluate.name", "'a/b'", "letters, digits")]
     [InlineData("policies: [sft, grpo]", "policies: [sft, eval]", "24", "stages.2.evaluate.policies", "'eval'", "grpo")]
     [InlineData("split: rl,", "split: lr,", "16", "stages.1.grpo.data.split", "'lr'", "train (or sft), reward, rl or test")]
-    [InlineData("split: train,", "split: reward,", "9", "stages.0.sft.data.split", "reward", "Use sft, rl or test")]
+    [InlineData("split: train,", "split: rewards,", "9", "stages.0.sft.data.split", "rewards", "use train (or sft), reward, rl or test")]
     [InlineData("generator: arithmetic, split: rl", "generator: arithmatic, split: rl", "16", "stages.1.grpo.data.generator", "'arithmatic'", "arithmetic, tldr")]
     [InlineData("count: 20 }", "count: 2000000, arithmetic: { max_operand: 3, max_steps: 2 } }", "25", "stages.2.evaluate.data.count", "distinct problems")]
     [InlineData("reward: { math: {} }", "reward: { reward_model: { model: sft } }", "17", "stages.1.grpo.reward", "no reward model")]

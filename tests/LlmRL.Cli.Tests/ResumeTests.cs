@@ -20,9 +20,10 @@ public sealed class ResumeTests(ResumeTests.Undisturbed undisturbed) : IClassFix
           - rebel: { name: rebel, policy: sft, data: { generator: tldr, split: rl, count: 100 }, reward: { keywords: { words: [the] } }, steps: 9, prompts_per_step: 8,
               num_iterations: 2, max_completion_length: 6, adaptive_kl: { horizon: 50 }, dynamic_sampling: {}, sync_ref_model: true, ref_model_sync_steps: 3,
               log_completions_steps: 1, save_steps: SAVE }
+          - control: { name: control, environment: cartpole, algorithm: { actor_critic: { num_steps: 64, train_v_iters: 3 } }, num_envs: 4, steps: 120, save_steps: SAVE }
         """;
 
-    private static readonly string[] Stages = ["sft", "rm", "dpo", "ppo", "grpo", "reinforce", "rebel"];
+    private static readonly string[] Stages = ["sft", "rm", "dpo", "ppo", "grpo", "reinforce", "rebel", "control"];
 
     private readonly Workplace place = new();
 

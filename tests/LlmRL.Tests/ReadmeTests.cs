@@ -24,8 +24,9 @@ public class ReadmeTests
     public void Every_recipe_is_in_the_readme_and_every_recipe_of_the_readme_exists()
     {
         var readme = File.ReadAllText(Path.Combine(Root, "README.md"));
-        var there = Directory.GetFiles(Path.Combine(Root, "recipes"), "*.yaml").Select(Path.GetFileName).ToHashSet();
-        var named = Regex.Matches(readme, @"`(?:recipes/)?([a-z-]+\.yaml)`").Select(match => match.Groups[1].Value).ToHashSet();
+        var recipes = Path.Combine(Root, "recipes");
+        var there = Directory.GetFiles(recipes, "*.yaml", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(recipes, path)).ToHashSet();
+        var named = Regex.Matches(readme, @"`(?:recipes/)?([a-z/-]+\.yaml)`").Select(match => match.Groups[1].Value).ToHashSet();
 
         Assert.Equal(there.Order(), named.Order());
     }

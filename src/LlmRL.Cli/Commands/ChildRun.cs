@@ -35,7 +35,7 @@ internal sealed class ChildRun(string device, int jobs)
         if (exitCode != 0)
         {
             var message = error.Split('\n', StringSplitOptions.RemoveEmptyEntries).LastOrDefault(line => !line.StartsWith(' ')) ?? $"exit code {exitCode}";
-            throw new RunFailedException($"{message} (log: {log})");
+            throw new RunFailedException($"{(message.StartsWith(Guard.Failed, StringComparison.Ordinal) ? message[Guard.Failed.Length..] : message)} (log: {log})");
         }
     }
 

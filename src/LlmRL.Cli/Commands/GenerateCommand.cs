@@ -24,33 +24,39 @@ internal static class GenerateCommand
         var length = new Option<int>("--max-new-tokens") { Description = "Most tokens of a completion.", DefaultValueFactory = _ => 128 };
         var seed = new Option<ulong>("--seed") { Description = "Seed.", DefaultValueFactory = _ => 0 };
         var json = new Option<bool>("--json") { Description = "One JSON object a completion." };
-        var command = new Command("generate", "Samples completions of prompts.") { model, tokenizer, prompt, prompts, samples, temperature, topP, topK, length, seed, json };
+        var chat = new Option<bool>("--chat") { Description = "The prompt is a user's message; the model's chat template makes it a prompt." };
+        var system = new Option<string?>("--system") { Description = "The system message before it, with --chat." };
+        var command = new Command("generate", "Samples completions of prompts.") { model, tokenizer, prompt, prompts, samples, temperature, topP, topK, length, seed, json, chat, system };
         command.SetAction(parsed => Guard.Run(() =>
         {
             var options = new SamplingOptions { Temperature = parsed.GetValue(temperature), TopP = parsed.GetValue(topP), TopK = parsed.GetValue(topK), MaxNewTokens = parsed.GetValue(length) };
             var texts = Prompts(parsed.GetValue(prompt), parsed.GetValue(prompts));
-            Run(ProgramPaths.Resolve(parsed.GetValue(model)!), parsed.GetValue(tokenizer), texts, parsed.GetValue(samples), options, parsed.GetValue(seed), parsed.GetValue(json));
+            Run(ProgramPaths.Resolve(parsed.GetValue(model)!), parsed.GetValue(tokenizer), texts, parsed.GetValue(samples), options, parsed.GetValue(seed), parsed.GetValue(json), new ChatOptions(parsed.GetValue(chat), parsed.GetValue(system)));
         }));
         return command;
     }
 
-    private static void Run(string folder, string? tokenizerSpec, string[] prompts, int samples, SamplingOptions options, ulong seed, bool json)
+    private static void Run(string folder, string? tokenizerSpec, string[] prompts, int samples, SamplingOptions options, ulong seed, bool json, ChatOptions chat)
     {
         if (samples < 1)
             throw new BadInputException($"--n {samples}: ask for at least one completion.");
+        if (chat is { IsOn: false, System: not null })
+            throw new BadInputException("generate: --system is a message before the user's: give --chat too.");
         Devices.Choose("cpu");
         using var model = ModelFolder.Load(folder, trainable: false);
         var tokenizer = TokenizerLoader.Load(tokenizerSpec is null ? folder : ProgramPaths.Resolve(tokenizerSpec));
         using var engine = new RolloutEngine(model.DecoderWeights());
-        options = options with { StopIds = [.. new[] { tokenizer.EosId, model.Config.EosTokenId ?? tokenizer.EosId }.Distinct()] };
-        var encoded = prompts.Select(text => Prompting.Encode(tokenizer, text)).ToArray();
+        options = options with { StopIds = model.Config.StopIds(tokenizer.EosId) };
+        var encoded = prompts.Select(text => chat.IsOn ? Prompting.EncodeRendered(tokenizer, ChatPrompts.Render(tokenizer, text, chat.System)) : Prompting.Encode(tokenizer, text)).ToArray();
         foreach (var completion in engine.Generate(encoded, samples, options, new SampleKey(seed, 0)))
         {
             var (prompt, stops) = (prompts[completion.PromptIndex], completion.Finish == FinishReason.Stop ? 1 : 0);
             var text = Prompting.DecodeCompletion(tokenizer, encoded[completion.PromptIndex], completion.Tokens.AsSpan(0, completion.Tokens.Length - stops));
-            Console.WriteLine(json ? Json(prompt, text, completion) : (prompts.Length * samples > 1 ? $"--- prompt {completion.PromptIndex + 1}, sample {completion.SampleIndex + 1}\n" : "") + prompt + text);
+            Console.WriteLine(json ? Json(prompt, text, completion) : (prompts.Length * samples > 1 ? $"--- prompt {completion.PromptIndex + 1}, sample {completion.SampleIndex + 1}\n" : "") + (chat.IsOn ? "" : prompt) + text);
         }
     }
+
+    private sealed record ChatOptions(bool IsOn, string? System);
 
     private static string Json(string prompt, string text, Completion completion) => JsonSerializer.Serialize(new
     {

@@ -35,6 +35,15 @@ public sealed record Rebel : OnlineStage
     public override Aggregation Aggregation => Aggregation.SequenceSum;
 
     /// <inheritdoc/>
+    public override IEnumerable<(string Key, string Problem)> Validate()
+    {
+        foreach (var fault in base.Validate())
+            yield return fault;
+        if (MaskTruncatedCompletions)
+            yield return (nameof(MaskTruncatedCompletions), "a regression over pairs cannot leave out half of one; use missing_eos_penalty for completions that were cut");
+    }
+
+    /// <inheritdoc/>
     public override void ComputeAdvantages(Rollout rollout, IDictionary<string, double> state, BatchMetrics metrics) =>
         TokenAdvantages.StorePerSequence(rollout, SequenceRewards(rollout));
 

@@ -62,6 +62,6 @@ public sealed record ControlPpo : ControlActorCritic
     {
         var ratio = (batch.LogProbs - batch.OldLogProbs).exp();
         var clipped = (ratio - 1).abs().gt(Cliprange).to_type(ScalarType.Float32);
-        metrics.Add("policy/clipfrac_avg", batch.Mask.Mean(clipped).item<float>(), batch.Share.Tokens);
+        metrics.Add("policy/clipfrac_avg", batch.Mask.Mean(clipped).item<float>(), batch.Mask.Sequences);
     }
 }

@@ -54,7 +54,7 @@ public static class ConversationText
         if (prompt[^1].Role != "assistant")
             return form.Render(prompt, true);
         var whole = form.Render(prompt, false);
-        var said = prompt[^1].Content.Trim();
+        var said = (prompt[^1].Content ?? "").Trim();
         var at = whole.LastIndexOf(said, StringComparison.Ordinal);
         return at < 0 ? whole : whole[..(at + said.Length)];
     }
@@ -69,7 +69,7 @@ public static class ConversationText
 
     private static Range? LastQuestion(IReadOnlyList<ChatMessage> prompt, string text)
     {
-        if (prompt.LastOrDefault(message => message.Role == "user") is not { } question || question.Content.Trim() is not { Length: > 0 } said)
+        if (prompt.LastOrDefault(message => message.Role == "user") is not { } question || question.Content?.Trim() is not { Length: > 0 } said)
             return null;
         var at = text.LastIndexOf(said, StringComparison.Ordinal);
         return at < 0 ? null : at..(at + said.Length);

@@ -40,6 +40,7 @@ internal static class LlamaFamily
             InitializerRange = keys.Number("initializer_range", 0.02),
             BosTokenId = keys.OptionalInt("bos_token_id"),
             EosTokenId = keys.OptionalInt("eos_token_id"),
+            MoreEosTokenIds = [.. keys.Ints("eos_token_id").Skip(1)],
             PadTokenId = keys.OptionalInt("pad_token_id"),
         };
     }
@@ -131,6 +132,7 @@ internal static class Gpt2Family
             InitializerRange = keys.Number("initializer_range", 0.02),
             BosTokenId = keys.OptionalInt("bos_token_id"),
             EosTokenId = keys.OptionalInt("eos_token_id"),
+            MoreEosTokenIds = [.. keys.Ints("eos_token_id").Skip(1)],
             PadTokenId = keys.OptionalInt("pad_token_id"),
         };
     }
@@ -196,6 +198,7 @@ internal static class GptNeoxFamily
             InitializerRange = keys.Number("initializer_range", 0.02),
             BosTokenId = keys.OptionalInt("bos_token_id"),
             EosTokenId = keys.OptionalInt("eos_token_id"),
+            MoreEosTokenIds = [.. keys.Ints("eos_token_id").Skip(1)],
             PadTokenId = keys.OptionalInt("pad_token_id"),
         };
     }

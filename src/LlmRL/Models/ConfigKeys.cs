@@ -38,6 +38,11 @@ internal sealed class ConfigKeys(string path, JsonObject json)
         var other => throw Wrong(key, other, "a whole number"),
     };
 
+    /// <summary>Whole numbers: one, a list of them, or none.</summary>
+    public ValueList<int> Ints(string key) => json[key] is JsonArray list
+        ? [.. list.Select(item => item is JsonValue value && value.TryGetValue(out int number) ? number : throw Wrong(key, list, "a list of whole numbers"))]
+        : OptionalInt(key) is { } single ? [single] : [];
+
     /// <summary>A number.</summary>
     public double Number(string key, double fallback) => OptionalNumber(key) ?? fallback;
 

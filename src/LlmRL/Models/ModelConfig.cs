@@ -141,8 +141,14 @@ public sealed record ModelConfig
     /// <summary>End-of-sequence id, where the config has one.</summary>
     public int? EosTokenId { get; init; }
 
+    /// <summary>Further ids that end a sequence, as chat models have.</summary>
+    public ValueList<int> MoreEosTokenIds { get; init; } = [];
+
     /// <summary>Padding id, where the config has one.</summary>
     public int? PadTokenId { get; init; }
+
+    /// <summary>Every id that ends a completion: the tokenizer's and the model's own.</summary>
+    public int[] StopIds(int tokenizerEos) => [.. new[] { tokenizerEos, EosTokenId ?? tokenizerEos }.Concat(MoreEosTokenIds.Where(id => id < VocabSize)).Distinct()];
 
     /// <summary>How many positions up to and including its own a query of a layer sees.</summary>
     public int WindowOf(int layer) => Window is { } window && window.Covers(layer) ? window.Size : int.MaxValue;
@@ -151,15 +157,8 @@ public sealed record ModelConfig
 /// <summary>Sliding-window attention: a query at position p sees the keys p − Size + 1 … p (Beltagy et al. 2020, arXiv 2004.05150).</summary>
 /// <param name="Size">Keys that a query sees, its own among them.</param>
 /// <param name="Layers">Per layer, whether it has the window; null: all have.</param>
-public sealed record AttentionWindow(int Size, IReadOnlyList<bool>? Layers = null)
+public sealed record AttentionWindow(int Size, ValueList<bool>? Layers = null)
 {
     /// <summary>Whether a layer has the window.</summary>
     public bool Covers(int layer) => Layers is null || Layers[layer];
-
-    /// <inheritdoc/>
-    public bool Equals(AttentionWindow? other) =>
-        other is not null && Size == other.Size && (Layers ?? []).SequenceEqual(other.Layers ?? []);
-
-    /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(Size, Layers?.Count);
 }

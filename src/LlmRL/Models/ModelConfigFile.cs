@@ -9,6 +9,8 @@ public static class ModelConfigFile
     /// <summary>The architectures that can be read, by <c>model_type</c>.</summary>
     public static readonly IReadOnlyList<string> KnownTypes = ["llama", "mistral", "qwen2", "qwen3", "gpt2", "gpt_neox"];
 
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
     /// <summary>Reads a config.</summary>
     /// <param name="path">A <c>config.json</c> or another file of its form.</param>
     /// <exception cref="BadInputException">The file is missing, no JSON, of an unknown architecture, or lacks a key.</exception>
@@ -48,7 +50,7 @@ public static class ModelConfigFile
         json["initializer_range"] = config.InitializerRange;
         json["tie_word_embeddings"] = config.TieWordEmbeddings;
         json["bos_token_id"] = config.BosTokenId;
-        json["eos_token_id"] = config.EosTokenId;
+        json["eos_token_id"] = EndIds(config);
         json["pad_token_id"] = config.PadTokenId;
         json["use_cache"] = true;
         if (scalarHead)
@@ -60,7 +62,22 @@ public static class ModelConfigFile
 
         if (extra is { Count: > 0 })
             json["llmrl"] = new JsonObject(extra.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value)));
-        return json.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n";
+        return json.ToJsonString(Indented) + "\n";
+    }
+
+    /// <summary><c>generation_config.json</c> of a model.</summary>
+    public static string WriteGeneration(ModelConfig config) =>
+        new JsonObject { ["bos_token_id"] = config.BosTokenId, ["eos_token_id"] = EndIds(config), ["pad_token_id"] = config.PadTokenId, ["do_sample"] = true }.ToJsonString(Indented) + "\n";
+
+    /// <summary>Adds the ids that end a sequence by a folder's <c>generation_config.json</c>: chat models name their end of turn there.</summary>
+    public static ModelConfig WithGeneration(ModelConfig config, string path)
+    {
+        if (!File.Exists(path))
+            return config;
+        var ids = new ConfigKeys(path, ReadJson(path)).Ints("eos_token_id").Where(id => id != config.EosTokenId && !config.MoreEosTokenIds.Contains(id)).ToList();
+        return config.EosTokenId is null
+            ? config with { EosTokenId = ids.Count > 0 ? ids[0] : null, MoreEosTokenIds = [.. ids.Skip(1)] }
+            : config with { MoreEosTokenIds = [.. config.MoreEosTokenIds, .. ids] };
     }
 
     /// <summary>A number of our own kept under <c>llmrl</c>, or null.</summary>
@@ -82,6 +99,10 @@ public static class ModelConfigFile
     /// <summary>Whether the config describes a model with a scalar head.</summary>
     public static bool HasScalarHead(string path) =>
         ReadJson(path)["architectures"] is JsonArray { Count: > 0 } names && ((string?)names[0])?.EndsWith("ForSequenceClassification", StringComparison.Ordinal) == true;
+
+    private static JsonNode? EndIds(ModelConfig config) => config.MoreEosTokenIds.Count == 0
+        ? (JsonNode?)config.EosTokenId
+        : new JsonArray([.. new[] { config.EosTokenId }.OfType<int>().Concat(config.MoreEosTokenIds).Select(id => (JsonNode)id)]);
 
     private static JsonObject ReadJson(string path)
     {

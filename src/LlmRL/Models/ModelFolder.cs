@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LlmRL.Runs;
 using LlmRL.Tokenization;
 using static TorchSharp.torch;
@@ -11,7 +10,7 @@ namespace LlmRL.Models;
 /// </summary>
 public static class ModelFolder
 {
-    private const string ConfigName = "config.json", ShiftKey = "score_shift";
+    private const string ConfigName = "config.json", GenerationName = "generation_config.json", ShiftKey = "score_shift";
 
     /// <summary>Whether a path looks like a model folder.</summary>
     public static bool IsModel(string path) => File.Exists(Path.Combine(path, ConfigName));
@@ -19,7 +18,7 @@ public static class ModelFolder
     /// <summary>The architecture of the model in a folder.</summary>
     /// <exception cref="BadInputException">There is none, or its config cannot be read.</exception>
     public static ModelConfig ReadConfig(string folder) => Directory.Exists(folder)
-        ? ModelConfigFile.Read(Path.Combine(folder, ConfigName))
+        ? ModelConfigFile.WithGeneration(ModelConfigFile.Read(Path.Combine(folder, ConfigName)), Path.Combine(folder, GenerationName))
         : throw new BadInputException($"{folder}: no such model folder. It must hold config.json and model.safetensors in Hugging Face layout.");
 
     /// <summary>Checks, without reading the weights, that a folder's files are whole and that every tensor is there in the right shape.</summary>
@@ -87,14 +86,10 @@ public static class ModelFolder
         WeightWriter.Write(model.Parameters, folder, maxShardBytes);
         tokenizer?.Save(folder);
         if (!model.HasScalarHead)
-            AtomicFile.WriteAllText(Path.Combine(folder, "generation_config.json"), GenerationConfig(model.Config));
+            AtomicFile.WriteAllText(Path.Combine(folder, GenerationName), ModelConfigFile.WriteGeneration(model.Config));
         // The config comes last: a folder with one is complete.
         AtomicFile.WriteAllText(Path.Combine(folder, ConfigName), ModelConfigFile.Write(model.Config, model.HasScalarHead, extra));
     }
-
-    private static string GenerationConfig(ModelConfig config) => JsonSerializer.Serialize(
-        new Dictionary<string, object?> { ["bos_token_id"] = config.BosTokenId, ["eos_token_id"] = config.EosTokenId, ["pad_token_id"] = config.PadTokenId, ["do_sample"] = true },
-        JsonLayout.Indented) + "\n";
 
     private static void LoadParameter(WeightFiles files, FlatParameters parameters, ParameterSpec spec, long start)
     {

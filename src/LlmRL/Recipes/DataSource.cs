@@ -71,15 +71,10 @@ public sealed record DataSource : IValidated
 
     private static string? FileProblem(string path)
     {
-        try
-        {
-            _ = ExampleFiles.Files(ProgramPaths.Resolve(path));
-            return null;
-        }
-        catch (BadInputException fault)
-        {
-            return fault.Message.TrimEnd('.');
-        }
+        var place = ProgramPaths.Resolve(path);
+        if (!ExampleFiles.IsPattern(place))
+            return File.Exists(place) || Directory.Exists(place) ? null : $"{path}: no such file; paths are relative to the current folder, then to the program's";
+        return ExampleFiles.Matches(place).Count > 0 ? null : $"{path}: no file matches; patterns are relative to the current folder";
     }
 
     /// <summary>Faults of a generator's settings, found by making its first row.</summary>
@@ -119,9 +114,17 @@ public sealed record DataSource : IValidated
     /// <summary>Opens a data set that a command named; its faults name the command's text.</summary>
     public IExampleSource Open(string text)
     {
+        Check(text);
+        return Open();
+    }
+
+    /// <summary>Checks a data set that a command named.</summary>
+    /// <param name="text">What was typed.</param>
+    /// <exception cref="BadInputException">There is no such file or generator.</exception>
+    public void Check(string text)
+    {
         foreach (var (_, problem) in Validate())
             throw new BadInputException(Path is null ? $"{text}: {problem}." : $"{problem}. Generators are {string.Join(", ", Generators.Names)}, each with a split such as arithmetic/test.");
-        return Open();
     }
 
     /// <summary>Opens the data set as a model sees it: conversations written by its chat template, prompts that fit.</summary>

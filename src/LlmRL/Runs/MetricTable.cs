@@ -11,7 +11,7 @@ internal static class MetricTable
     private const string AnswerLogProb = "Log-probability of a whole answer under the policy; when both fall, the policy moves to answers that are in no pair.";
     private const string Length = "Length of a completion; a steady climb of the mean can show that length is being rewarded.";
     private const string ClippedTokens = "Share of tokens whose probability ratio reached the clip range; much of it means large updates.";
-    private const string ClipFractions = "Share of tokens at the clip range, for policy and value; much of it means large updates.";
+    private const string ClipFractions = "Share of tokens (or actions) at the clip range, for policy and value; much of it means large updates.";
     private const string Mismatch = "Difference between log-probabilities while sampling and while training; more than rounding error is a fault.";
 
     public static readonly MetricInfo[] Entries =
@@ -59,7 +59,7 @@ internal static class MetricTable
         new("eval_loss", "Held-out loss", "eval loss", "", "Loss on data that is not trained on: rises when the model starts to memorise.", Down),
         new("mean_token_accuracy", "Token accuracy", "acc", "", "Share of tokens that the model ranks first.", Up),
         new("perplexity", "Perplexity", "ppl", "", "exp of the mean loss per token: how many tokens the model hesitates between.", Down),
-        new("entropy", "Entropy", "entropy", "nats", "How undecided the policy is per token; near 0 it has stopped exploring.", Neutral),
+        new("entropy", "Entropy", "entropy", "nats", "How undecided the policy is per token (or action); near 0 it has stopped exploring.", Neutral),
         new("objective/entropy", "Entropy", "entropy", "nats",
             "How undecided the policy is, summed over a completion; near 0 it has stopped exploring."),
         new("policy/entropy_avg", "Entropy per token", "entropy", "nats", "How undecided the policy is per token; near 0 it has stopped exploring."),
@@ -69,7 +69,7 @@ internal static class MetricTable
         new("advantages/mean", "Advantages", "mean", "", "Mean and spread of the advantages of a step.", Neutral, "advantages"),
         new("advantages/std", "Advantages", "spread", "", "Mean and spread of the advantages of a step.", Neutral, "advantages"),
         new("policy/approxkl_avg", "KL of an update", "update kl", "nats", "How far one step's updates move the policy from the one that sampled."),
-        new("approx_kl", "KL of an update", "update kl", "nats", "KL per token from the policy that sampled to the one being updated: how far the epochs over one rollout have gone."),
+        new("approx_kl", "KL of an update", "update kl", "nats", "KL per token (or action) from the policy that sampled to the one being updated: how far the epochs over one rollout have gone."),
         new("early_stop", "Epochs ended early", "early stop", "", "Share of steps whose epochs ended because the update's KL exceeded target_kl."),
         new("importance_weight", "Importance weight", "weight", "", "Mean weight of samples of an older policy: stays near 1."),
         new("entropy_coef", "Entropy coefficient", "entropy coef", "", "Weight of the entropy bonus, as scheduled."),

@@ -34,6 +34,7 @@ internal static class PlainText
             parts.AddRange(table.Policies.Where(row.Cells.ContainsKey).Select(policy => $"{policy} {Shown.Number(row.Cells[policy].Value)}"));
         }
 
+        parts.AddRange(result.Measured.Select(pair => $"measured {pair.Metric} {Shown.Measured(pair.Result.Value, pair.Result.Error)}"));
         if (output is not null) parts.Add($"-> {output}");
         return string.Join("  ", parts);
     }
@@ -55,11 +56,11 @@ internal static class PlainText
         yield return "";
         if (File.Exists(directory.ReportPath)) yield return $"Report  {directory.ReportPath}  (open it in a browser)";
         var models = summary.Stages.Select(stage => stage.Name).Where(directory.FinalStages.Contains).ToList();
-        if (models.Count > 0)
-            yield return $"Models  {string.Join(", ", models.Select(directory.Final))}  (Hugging Face layout)";
-        models.RemoveAll(name => summary.Stage(name)!.Kind == "control");
-        if (models.Count > 0)
-            yield return $"Try it  llmrl generate --model {directory.Final(models[^1])} --prompt \"...\"";
+        if (models.Count == 0) yield break;
+        var writers = models.FindAll(name => summary.Stage(name)!.Kind != "control");
+        yield return $"Models  {string.Join(", ", models.Select(directory.Final))}{(writers.Count > 0 ? "  (Hugging Face layout)" : "")}";
+        if (writers.Count > 0)
+            yield return $"Try it  llmrl generate --model {directory.Final(writers[^1])} --prompt \"...\"";
     }
 
     private static IEnumerable<string> Aligned(EvaluationTable table)

@@ -158,6 +158,8 @@ public static class Report
         if (!title.Equals(stage.Name, StringComparison.OrdinalIgnoreCase)) html.Append(" <small>").Append(Html.Escape(title)).Append("</small>");
         html.Append("</h2><p class=\"lead\">").Append(Html.Escape(StageKinds.Explanation(stage.Kind)));
         if (stage.Summary is null) html.Append(" This stage is not finished.");
+        foreach (var (metric, result) in stage.Summary?.Measured ?? [])
+            html.Append(" Measured at the end: ").Append(Html.Escape(metric)).Append(" <strong>").Append(Shown.Measured(result.Value, result.Error)).Append("</strong>.");
         html.Append("</p>");
         ReportCharts.AppendStage(html, stage);
         ReportSamples.AppendTraining(html, stage);

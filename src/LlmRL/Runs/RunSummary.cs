@@ -13,7 +13,12 @@ namespace LlmRL.Runs;
 /// Its headline numbers. An evaluate stage has <c>&lt;metric&gt;/&lt;policy&gt;</c>, e.g. <c>pass@1/sft</c>, with standard errors under
 /// <c>&lt;metric&gt;_se/&lt;policy&gt;</c>.
 /// </param>
-public sealed record StageSummary(string Name, string Kind, int Steps, double Seconds, OrderedDictionary<string, double> Metrics);
+public sealed record StageSummary(string Name, string Kind, int Steps, double Seconds, OrderedDictionary<string, double> Metrics)
+{
+    /// <summary>What a training stage measured of its result: the metrics with a standard error, <c>NAME</c> and <c>NAME_se</c>. None of an evaluate stage, whose metrics are by policy.</summary>
+    public IEnumerable<(string Metric, Measurement Result)> Measured =>
+        from pair in Metrics where Metrics.ContainsKey(pair.Key + "_se") select (pair.Key, new Measurement(pair.Value, Metrics[pair.Key + "_se"]));
+}
 
 /// <summary>
 /// The contents of <c>summary.json</c>: <c>{"name","seed","seconds","stages":[{"name","kind","steps","seconds","metrics":{…}}]}</c>. It is written

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace LlmRL.Runs;
 
-/// <summary>Removes what an earlier, now outdated run of a stage left in a run directory's logs.</summary>
+/// <summary>A stage's lines in the logs of a run directory: removes those of an earlier, now outdated run of it, or takes them over from another directory.</summary>
 public static class StageLogs
 {
     /// <summary>Rewrites metrics, timings and samples without a stage's lines, each file whole or not at all. The logs must not be open.</summary>
@@ -29,7 +29,7 @@ public static class StageLogs
     {
         foreach (var (from, to) in Files(source).Zip(Files(target)))
         {
-            var lines = JsonLinesReader.Read(from).Where(row => IsLater(row, stage, 0)).Select(row => row.GetRawText() + "\n").ToArray();
+            var lines = JsonLinesReader.Read(from).Where(row => IsLater(row, stage, step: 0)).Select(row => row.GetRawText() + "\n").ToArray();
             if (lines.Length > 0)
                 File.AppendAllText(to, string.Concat(lines));
         }

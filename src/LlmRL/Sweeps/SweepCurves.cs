@@ -14,8 +14,7 @@ internal static class SweepCurves
     {
         if (results.Plan.Sweep.Sweep.Curves is { Count: > 0 } given)
             return given;
-        var trained = results.Runs.SelectMany(result => result.Summary?.Stages.Where(stage => stage.Steps > 0).TakeLast(1) ?? []).LastOrDefault();
-        if (trained is null)
+        if (results.Stages.LastOrDefault(stage => stage.Steps > 0) is not { } trained)
             return [];
         var logged = results.Runs.SelectMany(result => result.Rows).Where(row => row.Stage == trained.Name).SelectMany(row => row.Values.Keys).ToHashSet();
         return [.. MetricCatalog.Headlines(trained.Kind).Where(logged.Contains).DistinctBy(name => MetricCatalog.Describe(name).Title).Take(3).Select(name => new SweepCurve { Metric = name })];

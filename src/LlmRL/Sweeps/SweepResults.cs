@@ -14,6 +14,9 @@ public sealed record SweepResults(SweepPlan Plan, IReadOnlyList<SweepRunResult> 
     /// <summary>The runs of a variant, by seed.</summary>
     public IEnumerable<SweepRunResult> Of(string variant) => Runs.Where(result => result.Run.Variant == variant);
 
+    /// <summary>The finished stages of the run that has most of them, the last of several: what is shown by default is taken from there.</summary>
+    public IReadOnlyList<StageSummary> Stages => Runs.Select(result => result.Summary?.Stages ?? []).OrderBy(stages => stages.Count).LastOrDefault() ?? [];
+
     /// <summary>Time spent on training and evaluation, a stage that several runs share counted once.</summary>
     public double Seconds => Runs.SelectMany(result => result.StageSeconds).DistinctBy(stage => stage.Inputs).Sum(stage => stage.Seconds);
 }

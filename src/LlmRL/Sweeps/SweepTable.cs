@@ -1,3 +1,4 @@
+using LlmRL.Evaluation;
 using LlmRL.Runs;
 
 namespace LlmRL.Sweeps;
@@ -17,12 +18,11 @@ public sealed record SweepCell(double Mean, double? Error, IReadOnlyDictionary<u
         return new SweepCell(mean, error, bySeed);
     }
 
-    /// <summary>x̄ and s/√n, the latter null for n = 1.</summary>
-    internal static (double Mean, double? Error) MeanAndError(IReadOnlyCollection<double> values)
+    /// <summary>x̄ and s/√n, the latter null for n = 1, which says nothing of it.</summary>
+    internal static (double Mean, double? Error) MeanAndError(double[] values)
     {
-        var mean = values.Average();
-        var count = values.Count;
-        return (mean, count < 2 ? null : Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (count - 1) / count));
+        var estimate = Estimate.Mean(values);
+        return (estimate.Value, estimate.Count < 2 ? null : estimate.StandardError);
     }
 }
 
@@ -65,9 +65,8 @@ public sealed record SweepTable(IReadOnlyList<string> Metrics, IReadOnlyList<(st
     /// <summary>What the last evaluation measured, or, without one, the numbers of the last stage that has some.</summary>
     private static IReadOnlyList<string> DefaultMetrics(SweepResults results)
     {
-        var stages = results.Runs.LastOrDefault(result => result.Summary is not null)?.Summary!.Stages ?? [];
-        var evaluated = stages.Select(EvaluationTable.Of).LastOrDefault(table => table.Rows.Count > 0)?.Rows.Select(row => row.Metric);
-        var logged = stages.LastOrDefault(stage => stage.Metrics.Count > 0)?.Metrics.Keys.Where(name => !name.EndsWith("_se", StringComparison.Ordinal));
+        var evaluated = results.Stages.Select(EvaluationTable.Of).LastOrDefault(table => table.Rows.Count > 0)?.Rows.Select(row => row.Metric);
+        var logged = results.Stages.LastOrDefault(stage => stage.Metrics.Count > 0)?.Metrics.Keys.Where(name => !name.EndsWith("_se", StringComparison.Ordinal));
         // pass@1[difficulty=2] and the like divide what another column has as a whole.
         return [.. (evaluated ?? logged ?? []).Where(name => !name.Contains('[')).Take(DefaultColumns)];
     }

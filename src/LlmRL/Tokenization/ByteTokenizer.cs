@@ -26,6 +26,15 @@ public sealed class ByteTokenizer : Tokenizer
     private const int Bos = 256, Eos = 257, Pad = 258;
     private static readonly SearchValues<string> SpecialTexts = SearchValues.Create([BosText, EosText, PadText], StringComparison.Ordinal);
 
+    private readonly TokenizerFiles? _files;
+
+    /// <summary>Creates the tokenizer.</summary>
+    public ByteTokenizer()
+    {
+    }
+
+    internal ByteTokenizer(TokenizerFiles files) => _files = files;
+
     /// <inheritdoc/>
     public override int VocabularySize => 259;
 
@@ -84,8 +93,9 @@ public sealed class ByteTokenizer : Tokenizer
     /// <inheritdoc/>
     public override void Save(string folder)
     {
-        var files = new TokenizerFiles();
-        files.Add(TokenizerLoader.JsonName, Json());
+        var files = _files ?? new TokenizerFiles();
+        if (_files is null)
+            files.Add(TokenizerLoader.JsonName, Json());
         files.AddConfigIfMissing(this, "PreTrainedTokenizerFast");
         files.Save(folder);
     }
@@ -98,19 +108,7 @@ public sealed class ByteTokenizer : Tokenizer
         var vocabulary = new JsonObject();
         for (var b = 0; b < 256; b++)
             vocabulary[ByteAlphabet.CharOf((byte)b).ToString()] = b;
-        var model = new JsonObject
-        {
-            ["type"] = "BPE",
-            ["dropout"] = null,
-            ["unk_token"] = null,
-            ["continuing_subword_prefix"] = null,
-            ["end_of_word_suffix"] = null,
-            ["fuse_unk"] = false,
-            ["byte_fallback"] = false,
-            ["vocab"] = vocabulary,
-            ["merges"] = new JsonArray(),
-        };
-        return TokenizerJsonBuilder.Document(model, [(Bos, BosText), (Eos, EosText), (Pad, PadText)],
+        return TokenizerJsonBuilder.Document(TokenizerJsonBuilder.ByteLevelBpe(vocabulary, []), [(Bos, BosText), (Eos, EosText), (Pad, PadText)],
             TokenizerJsonBuilder.ByteLevel(useRegex: false), TokenizerJsonBuilder.BosTemplate(Bos, BosText),
             TokenizerJsonBuilder.ByteLevel(useRegex: false));
     }

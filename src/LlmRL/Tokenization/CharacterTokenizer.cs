@@ -24,6 +24,6 @@ internal static class CharacterTokenizer
         }
 
         var document = VocabularyTokenizer.Document(tokens, VocabularyKind.Characters, Fixed.Select((text, id) => (id, text)), "U", null);
-        return VocabularyTokenizer.FromDocument(document, new SpecialTokenIds(null, Eos: 1, Pad: 2), files, isGenerated: false);
+        return new HuggingFaceTokenizer(TokenizerJsonBuilder.Read(document), new SpecialTokenIds(null, Eos: 1, Pad: 2), files);
     }
 }

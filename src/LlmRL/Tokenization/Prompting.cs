@@ -1,3 +1,5 @@
+using LlmRL.Tokenization.Chat;
+
 namespace LlmRL.Tokenization;
 
 /// <summary>How prompts and completions become token ids.</summary>
@@ -18,6 +20,17 @@ public static class Prompting
         // A model needs at least one token to start from.
         return ids.Length > 0 ? ids : [tokenizer.BosId ?? tokenizer.EosId];
     }
+
+    /// <summary>The model's chat template, or an error that says how to give it one.</summary>
+    public static ChatTemplate ChatTemplateOf(Tokenizer tokenizer) => tokenizer.ChatTemplate ?? throw new BadInputException(
+        $"the tokenizer has no chat template, so messages cannot become a prompt: put a {TokenizerLoader.ChatTemplateName} beside it, or give plain text");
+
+    /// <summary>
+    /// Encodes text that a chat template wrote: the spellings of special tokens are the tokens, and none is added, for the template has put them where they
+    /// belong.
+    /// </summary>
+    public static int[] EncodeRendered(Tokenizer tokenizer, string rendered) =>
+        tokenizer.EncodeMarkup(rendered) is { Length: > 0 } ids ? ids : [tokenizer.BosId ?? tokenizer.EosId];
 
     /// <summary>
     /// Encodes a prompt with its completion and EOS. The two are encoded together and cut where the prompt's own ids end, as the model will see them in a

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using LlmRL.Tokenization.HuggingFace;
 
 namespace LlmRL.Tokenization;
 
@@ -25,6 +26,34 @@ internal static class TokenizerJsonBuilder
             ["model"] = model,
         };
     }
+
+    /// <summary>A byte-level BPE model: ids by token, and merges as two tokens with a space between them.</summary>
+    public static JsonObject ByteLevelBpe(JsonObject vocabulary, JsonArray merges) => new()
+    {
+        ["type"] = "BPE",
+        ["dropout"] = null,
+        ["unk_token"] = null,
+        ["continuing_subword_prefix"] = null,
+        ["end_of_word_suffix"] = null,
+        ["fuse_unk"] = false,
+        ["byte_fallback"] = false,
+        ["vocab"] = vocabulary,
+        ["merges"] = merges,
+    };
+
+    /// <summary>The tokenizer that a document made here describes, which saves that document and a configuration.</summary>
+    public static HuggingFaceTokenizer Open(JsonObject document, SpecialTokenIds special, string? unknown = null)
+    {
+        var files = new TokenizerFiles();
+        files.Add(TokenizerLoader.JsonName, document);
+        var tokenizer = new HuggingFaceTokenizer(Read(document), special, files);
+        files.AddConfigIfMissing(tokenizer, "PreTrainedTokenizerFast", unknown);
+        return tokenizer;
+    }
+
+    /// <summary>The pipeline that a document made here describes.</summary>
+    public static Pipeline Read(JsonObject document) =>
+        TokenizerJsonReader.Read(LocatedJson.Parse(TokenizerLoader.JsonName, System.Text.Encoding.UTF8.GetBytes(document.ToJsonString())));
 
     public static JsonObject ByteLevel(bool useRegex) => new()
     {

@@ -1,3 +1,4 @@
+using LlmRL.Tokenization.Chat;
 using LlmRL.Tokenization.HuggingFace;
 using LlmRL.Tokenization.SentencePiece;
 
@@ -13,11 +14,12 @@ namespace LlmRL.Tokenization;
 /// </remarks>
 public static class TokenizerLoader
 {
-    internal const string JsonName = "tokenizer.json", ConfigName = "tokenizer_config.json", ModelName = "tokenizer.model";
+    internal const string JsonName = "tokenizer.json", ConfigName = "tokenizer_config.json", ModelName = "tokenizer.model",
+        ChatTemplateName = "chat_template.jinja", ProcessorTemplateName = "chat_template.json";
 
     private static readonly string[] VocabularyNames = ["vocab.json", "encoder.json"], MergesNames = ["merges.txt", "vocab.bpe"];
     private static readonly string[] Companions =
-        [ConfigName, "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json"];
+        [ConfigName, "special_tokens_map.json", "added_tokens.json", ChatTemplateName, ProcessorTemplateName];
 
     /// <summary>Loads a tokenizer.</summary>
     /// <param name="spec"><c>bytes</c>, the path of a folder, or the path of a tokenizer file.</param>
@@ -36,7 +38,7 @@ public static class TokenizerLoader
         {
             source = spec;
             var folder = Path.GetDirectoryName(Path.GetFullPath(spec))!;
-            return Read(spec, folder, folder);
+            return WithChatTemplate(Read(spec, folder, folder), folder);
         }
 
         if (!Directory.Exists(spec))
@@ -52,7 +54,13 @@ public static class TokenizerLoader
 
         source = found ?? throw new BadInputException($"{spec}: no tokenizer here: expected {JsonName}, {ModelName}, vocab.json with merges.txt, or a "
             + "single *.model; copy the tokenizer into the folder, or give its path");
-        return Read(found, home, spec);
+        return WithChatTemplate(Read(found, home, spec), home);
+    }
+
+    private static Tokenizer WithChatTemplate(Tokenizer tokenizer, string folder)
+    {
+        tokenizer.ChatTemplateSource = ChatTemplateFiles.Find(folder, tokenizer);
+        return tokenizer;
     }
 
     private static bool LooksLikeModel(string folder) =>
@@ -127,7 +135,7 @@ public static class TokenizerLoader
     private static Tokenizer ReadJson(LocatedJson document, byte[] content, TokenizerFiles files, SpecialTokenSettings settings)
     {
         if (ByteTokenizer.Wrote(content))
-            return new ByteTokenizer();
+            return new ByteTokenizer(files);
         return FromPipeline(document.File, TokenizerJsonReader.Read(document), files, settings);
     }
 

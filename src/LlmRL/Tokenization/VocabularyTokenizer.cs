@@ -61,7 +61,7 @@ public static class VocabularyTokenizer
             .OrderByDescending(c => c.Value).ThenBy(c => c.Key, StringComparer.Ordinal).Take(maxSize - Special.Length).Select(c => c.Key);
         var document = Document([.. Special.Select(s => s.Item2), .. kept], kind, Special, UnknownText,
             TokenizerJsonBuilder.BosTemplate(Bos, ByteTokenizer.BosText));
-        return FromDocument(document, new SpecialTokenIds(Bos, Eos, Pad), new TokenizerFiles());
+        return TokenizerJsonBuilder.Open(document, new SpecialTokenIds(Bos, Eos, Pad), UnknownText);
     }
 
     /// <summary>The <c>tokenizer.json</c> of a vocabulary, whose tokens have their places as ids.</summary>
@@ -80,19 +80,5 @@ public static class VocabularyTokenizer
             ["invert"] = false,
         };
         return TokenizerJsonBuilder.Document(model, special, split, postProcessor, new JsonObject { ["type"] = "Fuse" });
-    }
-
-    /// <summary>The tokenizer that a generated document describes.</summary>
-    internal static Tokenizer FromDocument(JsonObject document, SpecialTokenIds special, TokenizerFiles files, bool isGenerated = true)
-    {
-        var content = System.Text.Encoding.UTF8.GetBytes(document.ToJsonString());
-        var tokenizer = new HuggingFaceTokenizer(TokenizerJsonReader.Read(LocatedJson.Parse(TokenizerLoader.JsonName, content)), special, files);
-        if (isGenerated)
-        {
-            files.Add(TokenizerLoader.JsonName, document);
-            files.AddConfigIfMissing(tokenizer, "PreTrainedTokenizerFast", UnknownText);
-        }
-
-        return tokenizer;
     }
 }

@@ -29,7 +29,7 @@ public sealed class PolicySampler : IDisposable
     {
         var prompts = examples.Select(example => context.EncodePrompt(example)).ToArray();
         var trajectories = new Trajectory[examples.Count * samplesPerPrompt];
-        options = options with { StopIds = StopIds() };
+        options = options with { StopIds = policy.Config.StopIds(context.Tokenizer.EosId) };
         using var pending = scorer?.Begin();
         engine.Generate(prompts, samplesPerPrompt, options, key, completion =>
         {
@@ -58,6 +58,4 @@ public sealed class PolicySampler : IDisposable
         engine.Dispose();
         hostCopy?.Dispose();
     }
-
-    private int[] StopIds() => new[] { context.Tokenizer.EosId, policy.Config.EosTokenId ?? context.Tokenizer.EosId }.Distinct().ToArray();
 }

@@ -41,7 +41,7 @@ public sealed class DataFormatTests : IDisposable
     [InlineData($$"""{"chosen":[{{Hi}},{{Yes}}],"rejected":[{{Hi}},{{No}}]}""", "preference pairs, implicit prompt, conversational", "user: hi\nassistant:|| yes| no")]
     [InlineData($$"""{"prompt":"hi","chosen":[{{Hi}},{{Yes}}],"rejected":[{{Hi}},{{No}}]}""", "preference pairs, conversational", "user: hi\nassistant:|| yes| no")]
     [InlineData($$"""{"prompt":[{{Hi}}],"chosen":[{{Hi}},{{Yes}}],"rejected":[{{Hi}},{{No}}]}""", "preference pairs, conversational", "user: hi\nassistant:|| yes| no")]
-    [InlineData($$"""{"prompt":[{{Hi}}],"completion":[{{Yes}}],"label":1}""", "unpaired preferences, conversational", "user: hi\nassistant:| yes||")]
+    [InlineData($$"""{"prompt":[{{Hi}}],"completion":[{{Yes}}],"label":true}""", "unpaired preferences, conversational", "user: hi\nassistant:| yes||")]
     [InlineData($$"""{"prompt":"the start","messages":[{{Hi}},{{Yes}}]}""", "language modelling, conversational", "|user: hi\nassistant: yes||")]
     [InlineData("""{"conversations":[{"from":"human","value":"hi"}],"chosen":{"from":"gpt","value":"yes"},"rejected":{"from":"gpt","value":"no"}}""",
         "preference pairs, conversational", "user: hi\nassistant:|| yes| no")]
@@ -68,7 +68,8 @@ public sealed class DataFormatTests : IDisposable
     [Fact]
     public void A_label_is_true_or_false()
     {
-        Assert.False(Read("""{"prompt":"a","completion":"b","label":0}""", out _).Label);
+        Assert.False(Open("""{"prompt":"a","completion":"b","good":0}""", new ColumnMap { Label = "good" })[0].Label);
+        Assert.Null(Read("""{"prompt":"a","completion":"b","label":1}""", out _).Label);
         var error = Assert.Throws<BadInputException>(() => Open("{\"prompt\":\"a\",\"completion\":\"b\",\"label\":true}\n{\"prompt\":\"a\",\"completion\":\"b\",\"label\":2}")[1]);
         Assert.Contains("r.jsonl:2: column 'label' is '2', but a label is true or false", error.Message, StringComparison.Ordinal);
     }
@@ -125,7 +126,7 @@ public sealed class DataFormatTests : IDisposable
     {
         var path = Path.Combine(folder, "r.jsonl");
         File.WriteAllText(path, text);
-        var source = new JsonLinesSource(path, columns);
+        var source = ExampleFiles.Open(path, columns);
         _ = source[0];
         return source;
     }

@@ -13,7 +13,7 @@ public sealed class FileSourceTests : IDisposable
     [Fact]
     public void Json_lines_map_by_usual_names_and_keep_other_columns()
     {
-        using var source = new JsonLinesSource(Write("a.jsonl", "{\"question\":\"1+1?\",\"answer\":\"2\",\"id\":7,\"tags\":{\"a\":[1]}}\r\n\n{\"question\":\"é\",\"answer\":\"3\",\"id\":null}"));
+        var source = ExampleFiles.Open(Write("a.jsonl", "{\"question\":\"1+1?\",\"answer\":\"2\",\"id\":7,\"tags\":{\"a\":[1]}}\r\n\n{\"question\":\"é\",\"answer\":\"3\",\"id\":null}"));
         Assert.Equal(2, source.Count);
         Assert.Equal("1+1?", source[0].Prompt);
         Assert.Equal("2", source[0].Completion);
@@ -28,7 +28,7 @@ public sealed class FileSourceTests : IDisposable
     [Fact]
     public void Answer_is_the_gold_answer_beside_a_solution()
     {
-        using var source = new JsonLinesSource(Write("m.jsonl", "{\"problem\":\"p\",\"solution\":\"s\",\"answer\":\"a\",\"level\":\"Level 4\"}"));
+        var source = ExampleFiles.Open(Write("m.jsonl", "{\"problem\":\"p\",\"solution\":\"s\",\"answer\":\"a\",\"level\":\"Level 4\"}"));
         Assert.Equal(("p", "s", "a", 4), (source[0].Prompt, source[0].Completion, source[0].Answer, source[0].Difficulty));
     }
 
@@ -36,7 +36,7 @@ public sealed class FileSourceTests : IDisposable
     public void Paths_and_braces_reach_into_rows()
     {
         var path = Write("v.jsonl", "{\"prompt\":[{\"role\":\"user\",\"content\":\"hi\"}],\"reward_model\":{\"ground_truth\":\"9\"},\"extra\":{\"level\":3,\"gap\":0.5},\"a\":\"x\",\"b\":[\"y\",\"z\"]}");
-        using var source = new JsonLinesSource(
+        var source = ExampleFiles.Open(
             path, new ColumnMap { Prompt = "prompt[-1].content", Difficulty = "extra.level", Margin = "extra.gap", Completion = "{a}: {b}" });
         Assert.Equal(("hi", "9", 3, 0.5, "x: y z"), (source[0].Prompt, source[0].Answer, source[0].Difficulty, source[0].Margin, source[0].Completion));
     }
@@ -48,7 +48,7 @@ public sealed class FileSourceTests : IDisposable
         var path = Path.Combine(folder, "z.json.gz");
         using (var packed = new GZipStream(File.Create(path), CompressionLevel.Fastest))
             packed.Write(Encoding.UTF8.GetBytes(Json));
-        using var source = (JsonLinesSource)ExampleFiles.Open(path);
+        var source = ExampleFiles.Open(path);
         Assert.Equal(2, source.Count);
         Assert.Equal("a]},{\"", source[0].Prompt);
         Assert.Equal(("d", "e", null), (source[1].Prompt, source[1].Chosen, source[1].Rejected));
@@ -61,7 +61,7 @@ public sealed class FileSourceTests : IDisposable
         var text = new StringBuilder();
         for (var i = 0; i < 30_000; i++)
             text.Append($"{{\"prompt\":\"{i} {new string('x', i % 97)}\",\"completion\":\"{i}\"}}\n");
-        using var source = new JsonLinesSource(Write("big.jsonl", text.ToString()));
+        var source = ExampleFiles.Open(Write("big.jsonl", text.ToString()));
         Assert.Equal(30_000, source.Count);
         Assert.All([0, 1, 9_999, 17_123, 29_999], i => Assert.Equal($"{i}", source[i].Completion));
     }
@@ -69,7 +69,7 @@ public sealed class FileSourceTests : IDisposable
     [Fact]
     public void Pairs_without_a_prompt_share_their_beginning()
     {
-        using var source = new JsonLinesSource(Write(
+        var source = ExampleFiles.Open(Write(
             "hh.jsonl", "{\"chosen\":\"\\n\\nHuman: hi\\n\\nAssistant: yes sir\",\"rejected\":\"\\n\\nHuman: hi\\n\\nAssistant: yes no\"}\n{\"chosen\":\"the cat\",\"rejected\":\"the car\"}"));
         Assert.Equal(("\n\nHuman: hi\n\nAssistant:", " yes sir", " yes no"), (source[0].Prompt, source[0].Chosen, source[0].Rejected));
         Assert.Equal(("the", " cat", " car"), (source[1].Prompt, source[1].Chosen, source[1].Rejected));
@@ -101,21 +101,46 @@ public sealed class FileSourceTests : IDisposable
     public void A_mapped_column_that_is_missing_is_named_with_those_that_exist()
     {
         var path = Write("a.jsonl", "{\"prompt\":\"a\",\"reply\":\"b\"}");
-        var error = Assert.Throws<BadInputException>(() => new JsonLinesSource(path, new ColumnMap { Completion = "replies" }));
+        var error = Assert.Throws<BadInputException>(() => ExampleFiles.Open(path, new ColumnMap { Completion = "replies" }));
         Assert.Contains("columns.completion is 'replies', but there is no column 'replies'; there are prompt, reply", error.Message, StringComparison.Ordinal);
-        Assert.Contains("no such file", Assert.Throws<BadInputException>(() => new JsonLinesSource(path + "x")).Message, StringComparison.Ordinal);
+        Assert.Contains("no such file", Assert.Throws<BadInputException>(() => ExampleFiles.Open(path + "x")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Csv_follows_rfc_4180()
     {
-        using var source = new CsvSource(Write("a.csv", "\uFEFFprompt,completion,\r\n\"a, \"\"b\"\"\nc\",\"\",1\r\n\r\nd,e,2\r\n"));
+        var source = ExampleFiles.Open(Write("a.csv", "\uFEFFprompt,completion,\r\n\"a, \"\"b\"\"\nc\",\"\",1\r\n\r\nd,e,2\r\n"));
         Assert.Equal(2, source.Count);
         Assert.Equal(("a, \"b\"\nc", "", "1"), (source[0].Prompt, source[0].Completion, source[0].Fields[""]));
         Assert.Equal(("d", "e"), (source[1].Prompt, source[1].Completion));
         Assert.EndsWith(":5", source[1].Source, StringComparison.Ordinal);
-        using var tabs = new CsvSource(Write("a.tsv", "prompt\tcompletion\na,b\tc"));
+        var tabs = ExampleFiles.Open(Write("a.tsv", "prompt\tcompletion\na,b\tc"));
         Assert.Equal(("a,b", "c"), (tabs[0].Prompt, tabs[0].Completion));
+    }
+
+    [Fact]
+    public void Json_objects_may_stand_on_several_lines()
+    {
+        var source = ExampleFiles.Open(Write("o.json", "{\n \"prompt\": \"a}\\\"{\",\n \"x\": [{}]\n}\n{\"prompt\": \"b\"}\n\n{ \"prompt\":\n\"c\"}"));
+        Assert.Equal(["a}\"{:1", "b:5", "c:7"], Enumerable.Range(0, source.Count).Select(i => source[i].Prompt + source[i].Source[source[i].Source.LastIndexOf(':')..]));
+        Assert.Contains("o.json:2: invalid JSON", Assert.Throws<BadInputException>(() => ExampleFiles.Open(Write("o.json", "{\"prompt\": \"a\"}\nnonsense\n{\"prompt\": \"c\"}"))[1]).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_python_writes_for_no_number_is_read_as_null()
+    {
+        var source = ExampleFiles.Open(Write("n.jsonl", "{\"prompt\": \"NaN \\\" NaN\", \"margin\": NaN, \"a\": [-Infinity, 1]}\n{\"prompt\":\"b\",\"margin\":0.5}"));
+        Assert.Equal(("NaN \" NaN", null, 0.5), (source[0].Prompt, source[0].Margin, source[1].Margin));
+        Assert.Equal("[null, 1]", source[0].Fields["a"]);
+    }
+
+    [Fact]
+    public void Texts_that_are_not_utf8_are_refused_by_line()
+    {
+        var path = Write("u.jsonl", "{\"prompt\": \"a\"}\n{\"prompt\": \"\\ud800\"}\n");
+        Assert.Contains("u.jsonl:2: a text holds bytes that are not UTF-8", Assert.Throws<BadInputException>(() => ExampleFiles.Open(path)[1]).Message, StringComparison.Ordinal);
+        File.WriteAllBytes(path, [.. "{\"prompt\": \""u8, 0xC3, 0x28, .. "\"}\n"u8]);
+        Assert.Contains("u.jsonl:1: ", Assert.Throws<BadInputException>(() => ExampleFiles.Open(path)[0]).Message, StringComparison.Ordinal);
     }
 
     [SharedTheory("data")]

@@ -81,6 +81,7 @@ internal sealed unsafe class ReferenceTransformer(TestModel model)
             return _config.Positions == PositionKind.Rotary ? turn.Apply(v, position) : v;
         }
 
+        var keys = qkv.Select((row, t) => Enumerable.Range(heads, keyHeads).Select(head => Turned(row, head, t)).ToArray()).ToArray();
         for (var t = 0; t < x.Length; t++)
         {
             var mixed = new double[heads * width];
@@ -90,7 +91,7 @@ internal sealed unsafe class ReferenceTransformer(TestModel model)
                 var q = Turned(qkv[t], h, t);
                 var weights = new double[t + 1];
                 for (var s = 0; s <= t; s++)
-                    weights[s] = Sees(layer, t, s) ? q.Zip(Turned(qkv[s], heads + shared, s), (a, b) => a * b).Sum() / Math.Sqrt(width) : double.NegativeInfinity;
+                    weights[s] = Sees(layer, t, s) ? q.Zip(keys[s][shared], (a, b) => a * b).Sum() / Math.Sqrt(width) : double.NegativeInfinity;
                 weights = [.. LogSoftmax(weights).Select(Math.Exp)];
                 for (var s = 0; s <= t; s++)
                     for (var e = 0; e < width; e++)

@@ -132,6 +132,49 @@ public class PlottingTests
     }
 
     [Fact]
+    public void A_band_reaches_from_the_lower_to_the_upper_bounds_and_breaks_at_gaps()
+    {
+        var curve = new Curve("c", [0, 1, 2, 3], [2, 4, double.NaN, 4]) { Band = [1, 2, 1, 0], Colour = 7 };
+        var figure = XElement.Parse(new LineChart { Title = "t", Curves = [curve], Smoothing = 0 }.ToHtml());
+        var band = figure.Descendants("path").Single(path => path.Attribute("class")!.Value == "band f1").Attribute("d")!.Value;
+        Assert.Single(figure.Descendants("path"), path => path.Attribute("class")!.Value == "line s1 d1");
+        var pieces = band.Split('Z', StringSplitOptions.RemoveEmptyEntries).Select(piece => piece.Split(['M', 'L'], StringSplitOptions.RemoveEmptyEntries)
+            .Select(pair => pair.Split(' ').Select(double.Parse).ToArray()).ToArray()).ToArray();
+        Assert.Equal([4, 2], pieces.Select(piece => piece.Length));
+        // Along the upper bounds 3, 6 and back along the lower ones 2, 1, in proportion; y grows downwards in SVG.
+        var y = pieces[0].Select(point => point[1]).ToArray();
+        Assert.Equal([0, 3, -1, -2], y.Select(at => Math.Round((y[0] - at) / (y[0] - y[1]) * 3, 1)));
+        Assert.Equal([pieces[0][0][0], pieces[0][1][0]], [pieces[0][3][0], pieces[0][2][0]]);
+        Assert.Equal(pieces[1][0], pieces[1][1]);
+    }
+
+    [Fact]
+    public void Thinning_takes_the_band_along() =>
+        Assert.Equal([1, 2.5], new Curve("c", [1, 2, 3, 4], [1, 1, 1, 1]) { Band = [0, 2, 2, 3] }.Thinned(2).Band!);
+
+    [Fact]
+    public void Dots_stand_on_the_line_of_their_name_with_a_whisker_around_the_mean()
+    {
+        var chart = new DotChart
+        {
+            Title = "t",
+            Rows = [new DotRow("a<", 2, 1, [("seed 1", 1), ("seed 2", 3)], 0), new DotRow("b", 4, null, [], 7)],
+        };
+        var figure = XElement.Parse(chart.ToHtml());
+        double Number(XElement element, string name) => double.Parse(element.Attribute(name)!.Value);
+        var dots = figure.Descendants("circle").ToArray();
+        Assert.Equal(["faint f0", "faint f0", "f0", "f1"], dots.Select(dot => dot.Attribute("class")!.Value));
+        Assert.Equal(["a<, seed 1: 1", "a<, seed 2: 3", "a<: 2.0 ± 1.0", "b: 4"], dots.Select(dot => dot.Value));
+        Assert.Equal(Number(dots[2], "cx"), (Number(dots[0], "cx") + Number(dots[1], "cx")) / 2, 1);
+        Assert.Equal(Number(dots[3], "cx") - Number(dots[2], "cx"), Number(dots[1], "cx") - Number(dots[0], "cx"), 1);
+        Assert.True(Number(dots[3], "cy") > Number(dots[2], "cy"));
+        var whisker = figure.Descendants("path").Single().Attribute("d")!.Value;
+        Assert.StartsWith($"M{dots[0].Attribute("cx")!.Value} ", whisker);
+        Assert.Contains($"H{dots[1].Attribute("cx")!.Value}M", whisker);
+        XElement.Parse(new DotChart { Title = "t", Rows = [new DotRow("n", double.NaN, null, [], 0)] }.ToHtml());
+    }
+
+    [Fact]
     public void Points_of_a_scatter_chart_have_their_colour_and_their_numbers()
     {
         var chart = new ScatterChart { Title = "t", Curves = [new Curve("a", [3, 1], [1, 2]), new Curve("b", [2], [double.NaN])] };

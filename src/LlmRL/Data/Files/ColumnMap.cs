@@ -27,7 +27,7 @@ public sealed record ColumnMap
     /// <summary>Usual names: gold, gold_answer, ground_truth, reward_model.ground_truth, final_answer; answer, beside a solution.</summary>
     public string? Answer { get; init; }
 
-    /// <summary>Usual name: label, beside a completion. True or false, 1 or 0: whether the completion is a good one.</summary>
+    /// <summary>Usual name: label, where it is true or false beside a completion; 1 and 0 will do where it is named. Whether the completion is a good one.</summary>
     public string? Label { get; init; }
 
     /// <summary>Usual name: system. A text that comes first in conversations.</summary>

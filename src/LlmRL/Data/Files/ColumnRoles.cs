@@ -32,7 +32,7 @@ internal sealed partial class ColumnRoles
         Completion ??= FindCompletion();
         if (map.Prompt is null && Completion is not null && Conversations.Contains(Completion, StringComparer.OrdinalIgnoreCase) && first.Messages(Completion, orOne: false) is not null)
             Prompt = null; // A whole conversation holds its own prompt.
-        Label = Given(map.Label, "label") ?? (Completion is not null && Find("label") is { } label && label != Completion && Truth(first, label) is not null ? label : null);
+        Label = Given(map.Label, "label") ?? (Completion is not null && Find("label") is { } label && label != Completion && SaysTrueOrFalse(label) ? label : null);
         Shorten = GivenShorten(map);
         Format = Recognise();
     }
@@ -98,6 +98,9 @@ internal sealed partial class ColumnRoles
             Answer = Find("answer");
         return found ?? (Chosen is null && Answer is null ? Find("answer") : null);
     }
+
+    // A number may be a class, an index or a score.
+    private bool SaysTrueOrFalse(string column) => first.TryGet(column, out var text) && text?.ToLowerInvariant() is "true" or "false";
 
     private bool IsText(string name) => Find(name) is { } column && first.TryGet(column, out var text) && text is not null && Truth(first, column) is null
         && !double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out _);

@@ -18,27 +18,35 @@ public static class ExampleFiles
     /// <param name="limit">At most so many rows.</param>
     public static IExampleSource Open(string path, ColumnMap? columns = null, string? sql = null, int? limit = null)
     {
+        var table = OpenTable(path, sql, limit);
+        try
+        {
+            return table.Examples(columns);
+        }
+        catch
+        {
+            table.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a data file, or several as one, without asking what its columns are.</summary>
+    /// <param name="path">As for <see cref="Open"/>.</param>
+    /// <param name="sql">As for <see cref="Open"/>.</param>
+    /// <param name="limit">At most so many rows.</param>
+    public static DataTable OpenTable(string path, string? sql = null, int? limit = null)
+    {
         var files = Files(path);
-        if (sql is not null)
-            return Queried(path, files, columns, sql, limit);
-        IExampleSource[] sources = [.. files.Select(file => Ending(file) == Parquet ? Queried(file, [file], columns, null, limit) : OpenText(file, columns))];
-        var all = sources.Length == 1 ? sources[0] : new JoinedSources(sources);
-        return limit is { } most && most < all.Count ? new FirstRows(all, most) : all;
+        return new DataTable(sql is null ? [.. files.Select(file => OpenRows(file, limit))] : [Query(path, files, sql, limit)], limit);
     }
 
     /// <summary>The files that a path or a pattern means, in ordinal order.</summary>
     /// <exception cref="BadInputException">There are none, or their endings are not known, or differ.</exception>
     public static IReadOnlyList<string> Files(string path)
     {
-        string[] files = [path];
-        if (Path.GetFileName(path).AsSpan().ContainsAny('*', '?') && !File.Exists(path))
-        {
-            var folder = Path.GetDirectoryName(path) is { Length: > 0 } named ? named : ".";
-            files = Directory.Exists(folder) ? [.. Directory.GetFiles(folder, Path.GetFileName(path)).Order(StringComparer.Ordinal)] : [];
-            if (files.Length == 0)
-                throw new BadInputException($"{path}: no file matches. Check the path; it is relative to the folder the program is started in.");
-        }
-
+        var files = IsPattern(path) ? Matches(path) : [path];
+        if (files.Count == 0)
+            throw new BadInputException($"{path}: no file matches. Check the path; it is relative to the folder the program is started in.");
         foreach (var file in files)
         {
             if (Directory.Exists(file))
@@ -58,15 +66,29 @@ public static class ExampleFiles
         return files;
     }
 
+    /// <summary>Whether a path means several files.</summary>
+    internal static bool IsPattern(string path) => Path.GetFileName(path).AsSpan().ContainsAny('*', '?') && !File.Exists(path);
+
+    /// <summary>The files that match a pattern, in ordinal order.</summary>
+    internal static IReadOnlyList<string> Matches(string pattern)
+    {
+        var folder = Path.GetDirectoryName(pattern) is { Length: > 0 } named ? named : ".";
+        return Directory.Exists(folder) ? [.. Directory.GetFiles(folder, Path.GetFileName(pattern)).Order(StringComparer.Ordinal)] : [];
+    }
+
     /// <summary>A file name's ending in lower case, the one before .gz where there is one.</summary>
     internal static string Ending(string path) =>
         Path.GetExtension(path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? path[..^3] : path).ToLowerInvariant();
 
-    private static IExampleSource OpenText(string file, ColumnMap? columns) =>
-        Ending(file) is ".csv" or ".tsv" ? new CsvSource(file, columns) : new JsonLinesSource(file, columns);
+    private static RowFile OpenRows(string file, int? limit) => Ending(file) switch
+    {
+        Parquet => Query(file, [file], null, limit),
+        ".csv" or ".tsv" => CsvRowFile.Open(file),
+        _ => JsonRowFile.Open(file),
+    };
 
-    private static JsonLinesSource Queried(string name, IReadOnlyList<string> files, ColumnMap? columns, string? sql, int? limit) =>
-        new(FileRows.Open(name, DuckDbQuery.Spool(files, sql, limit, name), _ => new LineSplitter()), columns);
+    private static JsonRowFile Query(string name, IReadOnlyList<string> files, string? sql, int? limit) =>
+        new(FileRows.Open(name, DuckDbQuery.Spool(files, sql, limit, name), _ => new LineSplitter()));
 }
 
 /// <summary>The first rows of a data set.</summary>

@@ -13,7 +13,7 @@ internal sealed class FileRows : IDisposable
     private const int MaxRow = 1 << 30;
 
     private readonly SafeFileHandle handle;
-    private readonly List<(long Start, int Length, int Line)> rows = [];
+    private readonly RowIndex rows = new();
 
     private FileRows(string path, SafeFileHandle handle)
     {
@@ -92,11 +92,19 @@ internal sealed class FileRows : IDisposable
         var unpacked = System.IO.File.OpenHandle(
             temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, FileOptions.DeleteOnClose);
         using var packed = new GZipStream(System.IO.File.OpenRead(path), CompressionMode.Decompress);
-        var block = new byte[BlockSize];
-        long at = 0;
-        for (int read; (read = packed.Read(block)) > 0; at += read)
-            RandomAccess.Write(unpacked, block.AsSpan(0, read), at);
-        return unpacked;
+        try
+        {
+            var block = new byte[BlockSize];
+            long at = 0;
+            for (int read; (read = packed.Read(block)) > 0; at += read)
+                RandomAccess.Write(unpacked, block.AsSpan(0, read), at);
+            return unpacked;
+        }
+        catch (Exception fault)
+        {
+            unpacked.Dispose();
+            throw fault is IOException ? new BadInputException($"{path}: cannot be unpacked to {Path.GetTempPath()}: {fault.Message}. TMPDIR names another folder.", fault) : fault;
+        }
     }
 
     private void Index(Func<bool, IRowSplitter> splitterFor)
@@ -129,142 +137,5 @@ internal sealed class FileRows : IDisposable
                 throw new BadInputException($"{File}:{line}: a row of {end - start} bytes is too long. Are the line ends right?");
             rows.Add((start, (int)(end - start), line));
         }
-    }
-}
-
-/// <summary>Finds the rows in a stream of bytes.</summary>
-internal interface IRowSplitter
-{
-    /// <summary>Takes the next bytes; calls <paramref name="add"/> with the byte range [start, end) and line of each row that ends.</summary>
-    void Next(ReadOnlySpan<byte> bytes, Action<long, long, int> add);
-
-    /// <summary>The file ended.</summary>
-    void End(string file, Action<long, long, int> add);
-}
-
-/// <summary>One row a line; blank lines are none.</summary>
-internal sealed class LineSplitter : IRowSplitter
-{
-    private long at, start;
-    private int line = 1;
-    private bool blank = true;
-
-    public void Next(ReadOnlySpan<byte> bytes, Action<long, long, int> add)
-    {
-        while (bytes.Length > 0)
-        {
-            var end = bytes.IndexOf((byte)'\n');
-            var piece = end < 0 ? bytes : bytes[..end];
-            blank &= piece.IndexOfAnyExcept(" \t\r"u8) < 0;
-            at += piece.Length;
-            if (end < 0)
-                return;
-            if (!blank)
-                add(start, at, line);
-            start = ++at;
-            line++;
-            blank = true;
-            bytes = bytes[(end + 1)..];
-        }
-    }
-
-    public void End(string file, Action<long, long, int> add)
-    {
-        if (!blank)
-            add(start, at, line);
-    }
-}
-
-/// <summary>One row an element of a JSON array.</summary>
-internal sealed class ArraySplitter : IRowSplitter
-{
-    private long at, start;
-    private int line = 1, startLine, depth;
-    private bool inString, escaped, inElement;
-
-    public void Next(ReadOnlySpan<byte> bytes, Action<long, long, int> add)
-    {
-        foreach (var b in bytes)
-            Next(b, add);
-    }
-
-    private void Next(byte b, Action<long, long, int> add)
-    {
-        if (inString)
-        {
-            inString = escaped || b != '"';
-            escaped = !escaped && b == '\\';
-        }
-        else if (depth == 1 && (b == ',' || b == ']') && inElement)
-        {
-            add(start, at, startLine);
-            inElement = false;
-            depth -= b == ']' ? 1 : 0;
-        }
-        else
-        {
-            if (depth == 1 && b > ' ' && !inElement && b != ']')
-                (start, startLine, inElement) = (at, line, true);
-            inString = b == '"';
-            depth += b is (byte)'{' or (byte)'[' ? 1 : b is (byte)'}' or (byte)']' ? -1 : 0;
-        }
-
-        if (b == '\n')
-            line++;
-        at++;
-    }
-
-    public void End(string file, Action<long, long, int> add)
-    {
-        if (depth != 0 || inString)
-            throw new BadInputException($"{file}:{line}: the JSON array is not closed. Is the file complete?");
-    }
-}
-
-/// <summary>One row a CSV record (RFC 4180): line breaks inside quotes belong to the field.</summary>
-internal sealed class CsvSplitter : IRowSplitter
-{
-    private long at, start;
-    private int line = 1, startLine = 1, quoteLine;
-    private bool quoted, blank = true;
-
-    public void Next(ReadOnlySpan<byte> bytes, Action<long, long, int> add)
-    {
-        foreach (var b in bytes)
-            Next(b, add);
-    }
-
-    private void Next(byte b, Action<long, long, int> add)
-    {
-        if (b == '"')
-        {
-            quoted = !quoted;
-            quoteLine = line;
-        }
-
-        if (b == '\n')
-        {
-            line++;
-            if (!quoted)
-            {
-                if (!blank)
-                    add(start, at, startLine);
-                (start, startLine, blank) = (at + 1, line, true);
-            }
-        }
-        else if (b > ' ' || b == '\t')
-        {
-            blank = false;
-        }
-
-        at++;
-    }
-
-    public void End(string file, Action<long, long, int> add)
-    {
-        if (quoted)
-            throw new BadInputException($"{file}:{quoteLine}: a quoted field that begins here is not closed. Double a quote within a text: \"\".");
-        if (!blank)
-            add(start, at, startLine);
     }
 }

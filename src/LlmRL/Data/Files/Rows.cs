@@ -13,6 +13,9 @@ internal interface IRow
     /// <summary>Whether the row has the column; its text is null where its value is.</summary>
     bool TryGet(string path, out string? text);
 
+    /// <summary>What the column's value is, for people: text, number, list of text.</summary>
+    string Kind(string column);
+
     /// <summary>The column's value as a list of messages; null where it is something else, or where the row lacks it.</summary>
     /// <param name="path">The column.</param>
     /// <param name="orOne">Whether one message by itself will do, too.</param>
@@ -23,6 +26,8 @@ internal interface IRow
 /// <summary>An object of a JSON file.</summary>
 internal sealed class JsonRow(JsonElement element) : IRow
 {
+    private const int MostNames = 8;
+
     public IEnumerable<string> Columns => element.EnumerateObject().Select(property => property.Name);
 
     public bool TryGet(string path, out string? text)
@@ -36,6 +41,8 @@ internal sealed class JsonRow(JsonElement element) : IRow
 
         return false;
     }
+
+    public string Kind(string column) => Kind(element.GetProperty(column));
 
     public List<ChatMessage>? Messages(string path, bool orOne) =>
         (element.TryGetProperty(path, out var value) || TryWalk(path, out value)) && (orOne || value.ValueKind == JsonValueKind.Array) ? MessageReader.Read(value) : null;
@@ -63,6 +70,17 @@ internal sealed class JsonRow(JsonElement element) : IRow
 
         return true;
     }
+
+    private static string Kind(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => "text",
+        JsonValueKind.Number => "number",
+        JsonValueKind.True or JsonValueKind.False => "true or false",
+        JsonValueKind.Array when value.GetArrayLength() == 0 => "empty list",
+        JsonValueKind.Array => $"list of {Kind(value[0])}",
+        JsonValueKind.Object => $"{{ {string.Join(", ", value.EnumerateObject().Take(MostNames).Select(property => property.Name))}{(value.EnumerateObject().Count() > MostNames ? ", …" : "")} }}",
+        _ => "null",
+    };
 
     private static string? Text(JsonElement value) => value.ValueKind switch
     {
@@ -111,6 +129,9 @@ internal sealed class CsvRow(IReadOnlyList<string> header, IReadOnlyList<string>
         text = null;
         return false;
     }
+
+    public string Kind(string column) =>
+        TryGet(column, out var text) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out _) ? "number" : text is "" ? "nothing" : "text";
 
     public List<ChatMessage>? Messages(string path, bool orOne) => null;
 }

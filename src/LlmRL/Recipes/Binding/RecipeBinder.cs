@@ -21,7 +21,7 @@ public static class RecipeBinder
     {
         var ignored = new RecipeFaults();
         return RecipeParser.Parse(RecipeParser.ReadFile(path), path, hasLines: true, ignored) is { } root
-            ? RecipeNodes.Locate(Apply(root, ValueShape.Of(typeof(T)), overrides, ignored), key).ToString()
+            ? RecipeNodes.Locate(overrides.Count == 0 ? root : Apply(root, ValueShape.Of(typeof(T)), overrides, ignored), key).ToString()
             : path;
     }
 

@@ -24,6 +24,7 @@ internal sealed class SentencePieceTokenizer : Tokenizer
     private readonly AddedEnds _ends;
     private readonly TokenizerFiles _files;
     private readonly int _unknownId;
+    private readonly AddedTokenFinder _controls;
 
     public SentencePieceTokenizer(SentencePieceModel model, SpecialTokenIds special, AddedEnds ends, TokenizerFiles files)
     {
@@ -33,6 +34,8 @@ internal sealed class SentencePieceTokenizer : Tokenizer
         _files = files;
         _normalizer = new SentencePieceNormalizer(model);
         _unknownId = model.Pieces.FindIndex(p => p.Kind == PieceKind.Unknown);
+        _controls = new AddedTokenFinder(Enumerable.Range(0, model.Pieces.Count).Where(id => model.Pieces[id].Kind == PieceKind.Control)
+            .Select(id => (model.Pieces[id].Text, new AddedToken(id, model.Pieces[id].Text))));
         var vocabulary = new Vocabulary(model.Pieces.Count);
         for (var id = 0; id < model.Pieces.Count; id++)
             vocabulary.Add(model.Pieces[id].Text, id);
@@ -64,6 +67,21 @@ internal sealed class SentencePieceTokenizer : Tokenizer
             ids.Insert(0, bos);
         if (addSpecialTokens && _ends.Eos)
             ids.Add(EosId);
+        return [.. ids];
+    }
+
+    /// <summary>Each part between two control tokens is encoded as a text of its own.</summary>
+    public override int[] EncodeMarkup(string text)
+    {
+        var ids = new List<int>();
+        foreach (var (start, end, token) in _controls.Split(text))
+        {
+            if (token is null)
+                ids.AddRange(Encode(text[start..end]));
+            else
+                ids.Add(token.Id);
+        }
+
         return [.. ids];
     }
 
