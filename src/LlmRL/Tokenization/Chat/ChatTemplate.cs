@@ -11,7 +11,7 @@ namespace LlmRL.Tokenization.Chat;
 public sealed class ChatTemplate
 {
     // A rendering may do this much work, and this much more for each character of its input.
-    private const long BaseBudget = 1 << 22, BudgetPerCharacter = 256;
+    private const long BaseBudget = 1 << 20, BudgetPerCharacter = 256;
 
     private readonly Block _body;
     private readonly string _name;

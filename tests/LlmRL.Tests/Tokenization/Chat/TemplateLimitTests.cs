@@ -43,8 +43,9 @@ public class TemplateLimitTests
         var before = GC.GetAllocatedBytesForCurrentThread();
         var clock = Stopwatch.StartNew();
         Assert.Throws<BadInputException>(() => parsed.Render([], false));
-        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 5);
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 2L << 30);
+        // A tenth of a second on a quiet machine.
+        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 60);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1L << 29);
     }
 
     [Theory]
