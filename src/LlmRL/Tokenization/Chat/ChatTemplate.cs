@@ -76,9 +76,17 @@ public sealed class ChatTemplate
         // transformers always passes these two, as None where there are none.
         scope.Set("tools", null);
         scope.Set("documents", null);
-        foreach (var (name, value) in SpecialTokens.Concat(extra ?? new Dictionary<string, object?>()))
-            scope.Set(name, TemplateValues.FromHost(value, ref size));
-        scope.Set("messages", TemplateValues.FromHost(messages, ref size));
+        try
+        {
+            foreach (var (name, value) in SpecialTokens.Concat(extra ?? new Dictionary<string, object?>()))
+                scope.Set(name, TemplateValues.FromHost(value, ref size));
+            scope.Set("messages", TemplateValues.FromHost(messages, ref size));
+        }
+        catch (InvalidOperationException fault)
+        {
+            throw ChatMessage.HalfPair(_name, fault);
+        }
+
         scope.Set("add_generation_prompt", addGenerationPrompt);
         var context = new RenderContext(BaseBudget + (BudgetPerCharacter * size), Clock);
         try
