@@ -32,4 +32,32 @@ public static class LeaveOneOut
 
         GroupRelative.Finish(advantages, normalize, epsilon);
     }
+
+    /// <summary>
+    /// A_{i,t} = Ĝ_{i,t} − 1/(k−1) Σ_{j≠i} Ĝ_{j,t}: at each step, the mean return-to-go of the prompt's other samples; a sample that has ended by then adds 0.
+    /// The baseline does not depend on sample i, so the gradient stays unbiased.
+    /// </summary>
+    /// <remarks>RLOO's baseline (arXiv 2402.14740, section 2.2) with rewards at single tokens.</remarks>
+    /// <param name="returns">Ĝ of each sample (B × T_i), the samples of one prompt next to each other; becomes A.</param>
+    /// <param name="groupSize">k ≥ 2, a divisor of B.</param>
+    public static void PerStep(double[][] returns, int groupSize)
+    {
+        Spans.ExpectGroups(returns.Length, groupSize);
+        for (var start = 0; start < returns.Length; start += groupSize)
+        {
+            var group = returns.AsSpan(start, groupSize);
+            var sums = new double[returns.Skip(start).Take(groupSize).Max(perStep => perStep.Length)];
+            foreach (var perStep in group)
+            {
+                for (var t = 0; t < perStep.Length; t++)
+                    sums[t] += perStep[t];
+            }
+
+            foreach (var perStep in group)
+            {
+                for (var t = 0; t < perStep.Length; t++)
+                    perStep[t] -= (sums[t] - perStep[t]) / (groupSize - 1);
+            }
+        }
+    }
 }

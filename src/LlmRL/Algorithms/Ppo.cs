@@ -41,6 +41,10 @@ public sealed record Ppo : OnlineStage
     [Range(0.0, 100.0)]
     public double Cliprange { get; init; } = 0.2;
 
+    /// <summary>ε above 1; equal to <see cref="Cliprange"/> by default. A larger one lets unlikely tokens rise faster (arXiv 2503.14476, section 3.1).</summary>
+    [Range(0.0, 100.0)]
+    public double? CliprangeHigh { get; init; }
+
     /// <summary>ε of the value loss, in units of reward.</summary>
     [Range(0.0, 1e6)]
     public double CliprangeValue { get; init; } = 0.2;
@@ -83,13 +87,13 @@ public sealed record Ppo : OnlineStage
     /// <inheritdoc/>
     public override torch.Tensor PolicyLoss(PolicyBatch batch)
     {
-        var policy = PolicyGradient.PpoClip(batch.LogProbs, batch.OldLogProbs, batch.Advantages, Cliprange, Cliprange, DualClip ?? 0)
+        var policy = PolicyGradient.PpoClip(batch.LogProbs, batch.OldLogProbs, batch.Advantages, Cliprange, CliprangeHigh ?? Cliprange, DualClip ?? 0)
             .Aggregate(batch.Mask, Aggregation.TokenMean, batch.Share.Tokens);
         var value = ValueLoss.Clipped(batch.Values!, batch.OldValues!, batch.Returns!, CliprangeValue)
             .Aggregate(batch.Mask, Aggregation.TokenMean, batch.Share.Tokens);
         batch.AddMetric("loss/policy_avg", policy, Aggregation.TokenMean);
         batch.AddMetric("loss/value_avg", value, Aggregation.TokenMean);
-        batch.AddPpoMetrics(Cliprange, CliprangeValue);
+        batch.AddPpoMetrics(Cliprange, CliprangeHigh ?? Cliprange, CliprangeValue);
         return policy + VfCoef * value;
     }
 

@@ -17,6 +17,9 @@ public enum BaselineKind
     /// <summary>The mean return of the batch.</summary>
     BatchMean,
 
+    /// <summary>At each step t, the mean Ĝ_t of the prompt's other completions (<see cref="LeaveOneOut.PerStep"/>); num_generations must be 2 or more.</summary>
+    LeaveOneOut,
+
     /// <summary>A moving average of the mean returns of earlier batches.</summary>
     MovingAverage,
 
@@ -93,6 +96,8 @@ public sealed record Reinforce : OnlineStage
     {
         foreach (var fault in base.Validate())
             yield return fault;
+        if (Baseline == BaselineKind.LeaveOneOut && NumGenerations < 2)
+            yield return (nameof(NumGenerations), "baseline: leave_one_out compares the completions of a prompt with each other; give it 2 or more");
         if (ImportanceCap is not null && ImportanceSampling == ImportanceSampling.None)
             yield return (nameof(ImportanceCap), "there are no weights to cap; set importance_sampling: token or trajectory");
         if (Value is not null && Baseline != BaselineKind.Value)
@@ -103,9 +108,9 @@ public sealed record Reinforce : OnlineStage
     public override void ComputeAdvantages(Rollout rollout, IDictionary<string, double> state, BatchMetrics metrics)
     {
         var returns = rollout.Trajectories.Select(Returns).ToArray();
-        var totals = returns.Select(perToken => perToken[0]).ToArray();
-        var batchMean = Advantages.Baseline.BatchMean(totals);
-        var constant = Constant(state, batchMean);
+        var constant = Constant(state, Advantages.Baseline.BatchMean(returns.Select(perToken => perToken[0]).ToArray()));
+        if (Baseline == BaselineKind.LeaveOneOut)
+            LeaveOneOut.PerStep(returns, rollout.GroupSize);
         foreach (var (trajectory, perToken) in rollout.Trajectories.Zip(returns))
         {
             if (Baseline == BaselineKind.Value)

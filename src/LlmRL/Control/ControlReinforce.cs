@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using LlmRL.Advantages;
 using LlmRL.Algorithms;
 using LlmRL.Losses;
 using LlmRL.Recipes.Binding;
@@ -16,7 +17,7 @@ public sealed record ControlReinforce : ControlAlgorithm, IValidated
     /// <summary>Whether an action is credited only with the rewards from it on (Ĝ_t), instead of those of the whole episode.</summary>
     public bool RewardToGo { get; init; }
 
-    /// <summary>b.</summary>
+    /// <summary>b. With leave_one_out the episodes of a phase are each other's baseline.</summary>
     public BaselineKind Baseline { get; init; } = BaselineKind.None;
 
     /// <summary>β of the moving average.</summary>
@@ -64,6 +65,8 @@ public sealed record ControlReinforce : ControlAlgorithm, IValidated
                 segment.Advantages[t] -= segment.Values[t];
         }
 
+        if (Baseline == BaselineKind.LeaveOneOut)
+            LeaveOneOut.PerStep([.. rollout.Segments.Select(segment => segment.Advantages)], rollout.Segments.Count);
         if (Baseline is BaselineKind.BatchMean or BaselineKind.MovingAverage)
             metrics.Add("baseline", constant, 1);
     }

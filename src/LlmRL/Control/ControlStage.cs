@@ -11,7 +11,7 @@ namespace LlmRL.Control;
 /// <see cref="TrainingStage.Steps"/> are sampling phases; the whole stage runs on the CPU.
 /// </summary>
 [Variant("control", Title = "Classic control", About = "A small network learns a control task by trial and error, with the same equations as the language models.")]
-public sealed record ControlStage : TrainingStage
+public sealed record ControlStage : TrainingStage, IValidated
 {
     /// <summary>The task.</summary>
     public required EnvironmentKind Environment { get; init; }
@@ -47,6 +47,13 @@ public sealed record ControlStage : TrainingStage
 
     /// <inheritdoc/>
     public override bool NeedsLanguageModel => false;
+
+    /// <inheritdoc/>
+    public IEnumerable<(string Key, string Problem)> Validate()
+    {
+        if (NumEnvs < 2 && Algorithm is ControlReinforce { Baseline: BaselineKind.LeaveOneOut })
+            yield return (nameof(NumEnvs), $"{NumEnvs}; baseline: leave_one_out compares the episodes of a phase with each other, give it 2 or more");
+    }
 
     /// <inheritdoc/>
     public override StageSummary Run(StageContext context) => ControlLoop.Run(this, context);

@@ -28,7 +28,8 @@ internal static class Shown
     public static string Measured(double value, double? error)
     {
         if (error is not { } e || !double.IsFinite(e) || !double.IsFinite(value)) return Number(value);
-        if (e == 0) return $"{Number(value)} ± 0";
+        // Equal measurements leave a spread of rounding errors.
+        if (e <= 1e-12 * Math.Abs(value)) return $"{Number(value)} ± 0";
         var digits = Math.Clamp(1 - (int)Math.Floor(Math.Log10(Math.Abs(e))), 0, 6);
         var format = "F" + digits.ToString(Culture);
         return $"{value.ToString(format, Culture)} ± {e.ToString(format, Culture)}";

@@ -44,6 +44,9 @@ public sealed record SweepPlan(SweepRecipe Sweep, string Root, IReadOnlyList<Swe
 
         if (runs.GroupBy(run => run.Folder).FirstOrDefault(same => same.Count() > 1) is { } twice)
             throw new BadInputException($"{sweep.Name}: two runs would be written to {twice.Key}. Give variants and the values of the grid different names.");
+        var named = sweep.Sweep.Curves.SelectMany(curve => curve.Variants);
+        if (named.FirstOrDefault(name => !runs.Exists(run => SweepCurve.IsMeant(name, run.Variant))) is { } unknown)
+            throw new BadInputException($"{sweep.Name}: sweep.curves names the variant {unknown}, which is none. There are {string.Join("; ", runs.Select(run => run.Variant).Distinct())}.");
         return new SweepPlan(sweep, root, runs);
     }
 

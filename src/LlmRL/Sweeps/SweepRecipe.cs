@@ -104,4 +104,16 @@ public sealed record SweepCurve
 
     /// <summary>The metric of the horizontal axis, such as <c>num_tokens</c>; the step by default.</summary>
     public string X { get; init; } = "step";
+
+    /// <summary>The variants that are drawn; all of them by default. Those of a grid are meant by the name that they share.</summary>
+    public IReadOnlyList<string> Variants { get; init; } = [];
+
+    /// <summary>Heading of the plot; the metric's by default.</summary>
+    public string? Title { get; init; }
+
+    /// <summary>Whether a variant is drawn.</summary>
+    internal bool Shows(string variant) => Variants.Count == 0 || Variants.Any(name => IsMeant(name, variant));
+
+    /// <summary>Whether a name given under <see cref="Variants"/> means a variant.</summary>
+    internal static bool IsMeant(string name, string variant) => variant == name || variant.StartsWith(name + ",", StringComparison.Ordinal);
 }

@@ -90,13 +90,14 @@ internal static class SweepReport
         var charts = new List<LineChart>();
         foreach (var wanted in SweepCurves.Wanted(results))
         {
-            var curves = results.Plan.Variants.Select((variant, i) => SweepCurves.Of(results.Of(variant), wanted, variant) with { Colour = i })
+            var curves = results.Plan.Variants.Where(wanted.Shows).Select((variant, i) => SweepCurves.Of(results.Of(variant), wanted, variant) with { Colour = i })
                 .Where(curve => curve.Y.Any(double.IsFinite)).ToList();
             if (curves.Count == 0) continue;
             var info = MetricCatalog.Describe(wanted.Metric);
+            // A colour stands for a variant through all plots of all variants; a plot of some has the colours that are told apart best.
             charts.Add(new LineChart
             {
-                Title = wanted.Stage is null ? info.Title : $"{info.Title} ({wanted.Stage})",
+                Title = wanted.Title ?? (wanted.Stage is null ? info.Title : $"{info.Title} ({wanted.Stage})"),
                 Caption = info.Explanation,
                 XLabel = wanted.X == "step" ? "step" : MetricCatalog.Describe(wanted.X).Title,
                 YLabel = info.Unit,

@@ -19,9 +19,10 @@ internal static class CharacterTokenizer
     public static Tokenizer Read(LocatedJson config, TokenizerFiles files)
     {
         var tokens = new List<string>(Fixed);
+        var known = new HashSet<string>(Fixed, StringComparer.Ordinal);
         foreach (var item in config["char_ords"].Items)
         {
-            if (!System.Text.Rune.TryCreate(item.Integer, out var rune) || tokens.Contains(rune.ToString()))
+            if (!System.Text.Rune.TryCreate(item.Integer, out var rune) || !known.Add(rune.ToString()))
                 throw item.Expected("the code point of a character that is not listed yet (S, E, P and U are special tokens)");
             tokens.Add(rune.ToString());
         }

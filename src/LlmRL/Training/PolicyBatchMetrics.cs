@@ -51,14 +51,14 @@ internal static class PolicyBatchMetrics
     /// PPO's own: approximate KL to the sampling policy ½(log ρ)², clip fractions of policy and value, mean ratio. Means over the tokens that count; TRL's
     /// <c>approxkl</c>, entropy and ratio run over the padding, too, and so depend on how long the other completions are.
     /// </summary>
-    public static void AddPpoMetrics(this PolicyBatch batch, double clip, double valueClip)
+    public static void AddPpoMetrics(this PolicyBatch batch, double low, double high, double valueClip)
     {
         using var guard = no_grad();
         using var scope = NewDisposeScope();
         var logRatio = (batch.LogProbs - batch.OldLogProbs).detach();
         var ratio = logRatio.exp();
         AddMetric(batch, "policy/approxkl_avg", batch.Mask.Mean(0.5 * logRatio.square()));
-        var losses = maximum(-batch.Advantages * ratio, -batch.Advantages * ratio.clamp(1 - clip, 1 + clip));
+        var losses = maximum(-batch.Advantages * ratio, -batch.Advantages * ratio.clamp(1 - low, 1 + high));
         AddMetric(batch, "policy/clipfrac_avg", batch.Mask.Mean(losses.gt(-batch.Advantages * ratio).to_type(ScalarType.Float32)));
         AddMetric(batch, "policy/entropy_avg", batch.Mask.Mean(batch.Entropies!.detach()));
         AddMetric(batch, "val/ratio", batch.Mask.Mean(ratio));

@@ -220,4 +220,14 @@ public class AdvantageTests
         Assert.Equal([-2, 0.5, 2], new[] { -9, 0.5, 3 }.Select(score => RewardShaping.Clip(score, -2, 2)));
         Assert.Throws<ArgumentOutOfRangeException>(() => RewardShaping.Clip(1, 0.5, 0));
     }
+
+    [Fact]
+    public void Leave_one_out_at_each_step_takes_an_ended_sample_as_zero()
+    {
+        double[][] returns = [[3, 2, 1], [1], [5, 4]];
+        LeaveOneOut.PerStep(returns, 3);
+        Assert.Equal([0, 0, 1], returns[0]);
+        Assert.Equal([-3], returns[1]);
+        Assert.Equal([3, 3], returns[2]);
+    }
 }

@@ -119,7 +119,7 @@ public class OnlineOptionTests
     private static Trajectory Trajectory(double score, float[] logProbs, float[] reference)
     {
         var trajectory = Tiny.Trajectory([0], new int[logProbs.Length], logProbs);
-        (trajectory.Score, trajectory.ReferenceLogProbs) = (score, reference);
+        (trajectory.ReferenceLogProbs, trajectory.Score) = (reference, score);
         return trajectory;
     }
 }

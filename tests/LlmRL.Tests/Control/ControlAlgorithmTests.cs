@@ -19,6 +19,13 @@ public class ControlAlgorithmTests
     }
 
     [Fact]
+    public void Leave_one_out_subtracts_what_the_other_episodes_got_from_the_same_step_on()
+    {
+        // An episode that has ended gets nothing more.
+        Assert.Equal([3 - 8, 4, 4, 8 - 3], Advantages(new ControlReinforce { Gamma = Gamma, RewardToGo = true, Baseline = BaselineKind.LeaveOneOut }));
+    }
+
+    [Fact]
     public void A_moving_average_knows_earlier_batches_only()
     {
         var state = new Dictionary<string, double>();

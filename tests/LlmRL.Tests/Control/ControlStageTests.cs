@@ -80,6 +80,7 @@ public sealed class ControlStageTests : IDisposable
     [Theory]
     [InlineData("- sft: { name: sft, data: { generator: arithmetic }, steps: 1 }", "model", "stage 'sft' works on a language model")]
     [InlineData("- control: { name: a, environment: cartpole, algorithm: { reinforce: { baseline: value } }, steps: 1 }", "reward_to_go", "needs reward_to_go: true")]
+    [InlineData("- control: { name: a, environment: cartpole, algorithm: { reinforce: { baseline: leave_one_out } }, num_envs: 1, steps: 1 }", "num_envs", "2 or more")]
     [InlineData("- control: { name: a, environment: pong, algorithm: { reinforce: {} }, steps: 1 }", "environment", "cartpole, acrobot")]
     [InlineData("- control: { name: a, environment: cartpole, algorithm: { grpo: {} }, steps: 1 }", "algorithm", "actor_critic, ppo, reinforce")]
     public void A_recipe_that_does_not_fit_is_refused(string stage, string key, string text)

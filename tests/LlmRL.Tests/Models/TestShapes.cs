@@ -64,10 +64,11 @@ internal static class TestShapes
         {
             ModelType = "gpt_neox",
             VocabSize = 83,
-            HiddenSize = 60,
+            HiddenSize = 80,
             NumLayers = 3,
-            NumHeads = 3,
-            NumKeyValueHeads = 3,
+            // Another number than the three of query, key and value, which files interleave with the heads.
+            NumHeads = 4,
+            NumKeyValueHeads = 4,
             HeadDim = 20,
             IntermediateSize = 100,
             MaxPositions = 256,

@@ -109,6 +109,7 @@ public class RunSummaryTests
     [InlineData(21.37, 0.4, "21.37 ± 0.40")]
     [InlineData(12345.6, 40, "12346 ± 40")]
     [InlineData(1, 0, "1 ± 0")]
+    [InlineData(0.992, 1e-17, "0.992 ± 0")]
     public void A_measurement_is_shown_to_the_digits_its_error_supports(double value, double error, string expected) =>
         Assert.Equal(expected, Shown.Measured(value, error));
 

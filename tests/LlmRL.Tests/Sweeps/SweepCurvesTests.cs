@@ -69,5 +69,14 @@ public sealed class SweepCurvesTests : IDisposable
         Assert.DoesNotMatch(new Regex("src\\s*=|https?://|url\\(|@import|NaN"), html);
     }
 
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("a", true)]
+    [InlineData("a,beta=1", true)]
+    [InlineData("a,beta=10", false)]
+    [InlineData("b", false)]
+    public void A_plot_may_show_some_variants(string wanted, bool isShown) =>
+        Assert.Equal(isShown, new SweepCurve { Metric = "reward", Variants = wanted.Length == 0 ? [] : [wanted] }.Shows("a,beta=1"));
+
     private static bool Near(double a, double b) => Math.Abs(a - b) < 1e-12;
 }

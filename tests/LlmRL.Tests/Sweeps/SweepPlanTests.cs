@@ -98,6 +98,7 @@ public sealed class SweepPlanTests : IDisposable
     [InlineData("recipe: BASE\ngrid: { stages.sft.steps: [] }", "sweep.yaml:4: sweep.grid: stages.sft.steps has no values; list at least one.")]
     [InlineData("recipe: BASE\ngrid: { stages.sft.steps: [2, 2] }", "test: two runs would be written to out/steps=2/seed-9. Give variants and the values of the grid different names.")]
     [InlineData("recipe: BASE\njobs: 0", "sweep.yaml:4: sweep.jobs: 0 is out of range. It must be between 1 and 1024.")]
+    [InlineData("recipe: BASE\nvariants: [{ name: a }, { name: b }]\ncurves: [{ metric: reward, variants: [b, c] }]", "test: sweep.curves names the variant c, which is none. There are a; b.")]
     [InlineData("recipe: nowhere.yaml", "nowhere.yaml: no such file. Name an existing recipe, such as one in recipes/.")]
     public void Faults_name_the_line_that_is_wrong(string settings, string expected) => Assert.Equal(expected, folder.Fault(settings));
 

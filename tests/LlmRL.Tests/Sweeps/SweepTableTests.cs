@@ -18,7 +18,12 @@ public sealed class SweepTableTests : IDisposable
         {
             SweepFolder.Finish(plan.Runs[i], new()
             {
-                ["pass@1/sft"] = 0.125, ["pass@1_se/sft"] = 0.01, ["pass@1/rl"] = passed[i], ["pass@1_se/rl"] = 0.02, ["kl/rl"] = distance[i], ["accuracy/judge"] = 0.75,
+                ["pass@1/sft"] = 0.125,
+                ["pass@1_se/sft"] = 0.01,
+                ["pass@1/rl"] = passed[i],
+                ["pass@1_se/rl"] = 0.02,
+                ["kl/rl"] = distance[i],
+                ["accuracy/judge"] = 0.75,
             });
         }
 

@@ -34,6 +34,26 @@ public class GroupTests
         }).AssertMean(process.GradientOfReturn());
     }
 
+    /// <summary>The same with rewards at single tokens: at each step the baseline is what the others still earned from there on.</summary>
+    [Theory]
+    [MemberData(nameof(Groups))]
+    public void LeaveOneOutAtEachStepIsUnbiased(string name, int k)
+    {
+        var process = FiniteProcess.All[name];
+        Of(process, k, batch =>
+        {
+            var advantages = batch.Episodes.Select(episode =>
+            {
+                var returns = episode.Rewards.ToArray();
+                RewardToGo.PerStep(returns, 1, returns);
+                return returns;
+            }).ToArray();
+            LeaveOneOut.PerStep(advantages, k);
+            var next = 0;
+            return PolicyGradient.Reinforce(batch.LogProbs, batch.PerToken(_ => advantages[next++])).Aggregate(batch.Mask, Aggregation.SequenceSum);
+        }).AssertMean(process.GradientOfReturn());
+    }
+
     /// <summary>
     /// REBEL's regression (Gao et al. 2024, arXiv 2404.16767) starts as RLOO: at π = π_t a pair's loss has the slope −2/η·(r − r')·(s − s'), four times RLOO's
     /// over η, sample by sample.

@@ -23,7 +23,7 @@ public class TokenizerLoaderTests
     [InlineData("tokenizer.json", """{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b","ab"]}}""",
         "tokenizer.json: model.merges[1]: expected two tokens with one space between them, found 'ab'")]
     [InlineData("tokenizer.json", """{"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":["a b"]}}""", "model.merges[0]: the merge of 'a' and 'b' names 'ab'")]
-    [InlineData("tokenizer.json", """{"model":{"type":"WordLevel","vocab":{"a":-1}}}""", "model.vocab[\"a\"]: expected a token id, 0 or more, found -1")]
+    [InlineData("tokenizer.json", """{"model":{"type":"WordLevel","vocab":{"a":-1}}}""", "model.vocab[\"a\"]: expected a token id from 0 to 65537, found -1")]
     [InlineData("tokenizer.json", """{"model":{"type":"WordLevel","vocab":{"a":0}}}""", "no end-of-sequence token is known; name it as \"eos_token\"")]
     [InlineData("tokenizer.json", """{"decoder":{"type":"X"},"model":{"type":"WordLevel","vocab":{"a":0}}}""", "decoder.type: 'X' is no known decoder")]
     [InlineData("vocab.json", "{}", "a vocabulary without merges: merges.txt or vocab.bpe is missing")]

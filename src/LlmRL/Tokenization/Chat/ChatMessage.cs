@@ -23,10 +23,26 @@ public sealed record ChatMessage(string Role, string? Content)
         return [.. messages.EnumerateArray().Select((message, i) => Read(message, $"{place}, message {i + 1}"))];
     }
 
+    /// <summary>What a JSON string that is no Unicode text means to a reader.</summary>
+    internal static BadInputException HalfPair(string place, Exception fault) =>
+        new($"{place}: a string has one half of a surrogate pair (\\ud800 to \\udfff alone): write the whole character", fault);
+
     /// <summary>Reads a message: an object with <c>role</c> and <c>content</c>, and whatever else the template knows.</summary>
     /// <param name="message">The object. It is read now: the document may go away afterwards.</param>
     /// <param name="place">Its file and line, for messages.</param>
     public static ChatMessage Read(JsonElement message, string place)
+    {
+        try
+        {
+            return ReadFields(message, place);
+        }
+        catch (InvalidOperationException fault)
+        {
+            throw HalfPair(place, fault);
+        }
+    }
+
+    private static ChatMessage ReadFields(JsonElement message, string place)
     {
         if (message.ValueKind != JsonValueKind.Object || !message.TryGetProperty("role", out var role) || role.ValueKind != JsonValueKind.String)
             throw new BadInputException($"{place}: an object with \"role\" and \"content\" was expected, found {Shown(message)}");

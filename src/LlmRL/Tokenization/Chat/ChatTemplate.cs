@@ -11,7 +11,7 @@ namespace LlmRL.Tokenization.Chat;
 public sealed class ChatTemplate
 {
     // A rendering may do this much work, and this much more for each character of its input.
-    private const long BaseBudget = 1 << 22, BudgetPerCharacter = 256;
+    private const long BaseBudget = 1 << 20, BudgetPerCharacter = 256;
 
     private readonly Block _body;
     private readonly string _name;
@@ -76,9 +76,17 @@ public sealed class ChatTemplate
         // transformers always passes these two, as None where there are none.
         scope.Set("tools", null);
         scope.Set("documents", null);
-        foreach (var (name, value) in SpecialTokens.Concat(extra ?? new Dictionary<string, object?>()))
-            scope.Set(name, TemplateValues.FromHost(value, ref size));
-        scope.Set("messages", TemplateValues.FromHost(messages, ref size));
+        try
+        {
+            foreach (var (name, value) in SpecialTokens.Concat(extra ?? new Dictionary<string, object?>()))
+                scope.Set(name, TemplateValues.FromHost(value, ref size));
+            scope.Set("messages", TemplateValues.FromHost(messages, ref size));
+        }
+        catch (InvalidOperationException fault)
+        {
+            throw ChatMessage.HalfPair(_name, fault);
+        }
+
         scope.Set("add_generation_prompt", addGenerationPrompt);
         var context = new RenderContext(BaseBudget + (BudgetPerCharacter * size), Clock);
         try

@@ -2,6 +2,7 @@ using System.Collections;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace LlmRL.Tokenization.Chat;
 
@@ -65,8 +66,12 @@ internal static class TemplateValues
                 return FromJson(element, ref size, depth);
             case ChatMessage message:
                 return message.ToTemplate(ref size, depth);
+            case JsonNode node:
+                return FromJson(JsonSerializer.SerializeToElement(node), ref size, depth);
             case IEnumerable<KeyValuePair<string, object?>> pairs:
                 return FromPairs(pairs, ref size, depth);
+            case IDictionary<string, string> pairs:
+                return FromPairs(pairs.Select(pair => KeyValuePair.Create(pair.Key, (object?)pair.Value)), ref size, depth);
             case IEnumerable list:
                 var items = new List<object?>();
                 foreach (var item in list)

@@ -8,7 +8,7 @@ namespace LlmRL.Tokenization.HuggingFace;
 /// The short way for byte-level BPE behind a known pattern (GPT-2, Llama 3, Qwen 2): from UTF-16 to ids without building the pieces as
 /// strings, with a cache of the words met before.
 /// </summary>
-internal sealed class ByteLevelBpe
+internal sealed class ByteLevelBpe : IWordEncoder
 {
     private readonly BpeModel _model;
     private readonly Scanner? _scanner;
@@ -58,20 +58,8 @@ internal sealed class ByteLevelBpe
         for (var start = 0; start < text.Length;)
         {
             var end = _scanner.End(text, start);
-            var word = text[start..end];
+            _cache.Encode(text[start..end], this, ids);
             start = end;
-            if (word.Length > WordCache.MaxLength)
-            {
-                EncodeWord(word, ids);
-                continue;
-            }
-
-            var hash = WordCache.Hash(word);
-            if (_cache.TryAppend(word, hash, ids))
-                continue;
-            var first = ids.Count;
-            EncodeWord(word, ids);
-            _cache.Add(word, hash, CollectionsMarshal.AsSpan(ids)[first..]);
         }
     }
 
@@ -87,7 +75,7 @@ internal sealed class ByteLevelBpe
         return true;
     }
 
-    private void EncodeWord(ReadOnlySpan<char> word, List<int> ids)
+    public void EncodeWord(ReadOnlySpan<char> word, List<int> ids)
     {
         var bytes = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(word.Length));
         var count = Encoding.UTF8.GetBytes(word, bytes);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace LlmRL.Tokenization.HuggingFace;
 
@@ -45,9 +46,14 @@ internal readonly record struct LocatedJson(string File, string Path, JsonElemen
 
     public int Integer => Element.ValueKind == JsonValueKind.Number && Element.TryGetInt32(out var value) ? value : throw Expected("an integer");
 
-    public double Number => Element.ValueKind == JsonValueKind.Number ? Element.GetDouble() : throw Expected("a number");
+    public double Number => Element.ValueKind == JsonValueKind.Number && double.IsFinite(Element.GetDouble()) ? Element.GetDouble() : throw Expected("a number that is finite");
 
-    public int Id => Integer is >= 0 and < 1 << 28 and var id ? id : throw Expected("a token id, 0 or more");
+    public int Id => IdBelow(1 << 28);
+
+    /// <summary>Ids run from 0 with few gaps: one far beyond the number of tokens is a mistake that would cost memory.</summary>
+    public static int IdLimit(int tokens) => (int)Math.Min(1 << 28, (2L * tokens) + (1 << 16));
+
+    public int IdBelow(int limit) => Integer is >= 0 and var id && id < limit ? id : throw Expected($"a token id from 0 to {limit - 1}");
 
     public static LocatedJson Parse(string file, byte[] content)
     {
@@ -56,11 +62,34 @@ internal readonly record struct LocatedJson(string File, string Path, JsonElemen
             var reader = new ReadOnlyMemory<byte>(content);
             if (content.AsSpan().StartsWith("\uFEFF"u8))
                 reader = reader[3..];
+            CheckText(file, reader.Span);
             return new LocatedJson(file, "", JsonDocument.Parse(reader).RootElement);
         }
         catch (JsonException fault)
         {
             throw TokenizerErrors.InvalidJson(file, fault);
+        }
+    }
+
+    // The parser leaves what lies between the quotes for later: bytes that are no UTF-8 and halves of surrogate pairs are found here, once.
+    private static void CheckText(string file, ReadOnlySpan<byte> content)
+    {
+        if (!Utf8.IsValid(content))
+            throw new BadInputException($"{file}: not valid UTF-8; the file may be damaged: fetch it again");
+        if (content.IndexOf("\\ud"u8) < 0 && content.IndexOf("\\uD"u8) < 0)
+            return;
+        var reader = new Utf8JsonReader(content);
+        try
+        {
+            while (reader.Read())
+            {
+                if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName)
+                    _ = reader.GetString();
+            }
+        }
+        catch (InvalidOperationException fault)
+        {
+            throw new BadInputException($"{file}, byte {reader.TokenStartIndex}: a string has one half of a surrogate pair; the file is damaged: fetch it again", fault);
         }
     }
 

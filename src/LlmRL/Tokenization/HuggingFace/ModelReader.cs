@@ -64,10 +64,11 @@ internal static class ModelReader
         if (!value.IsObject)
             throw value.Expected("an object of ids by token");
         var vocabulary = new Vocabulary(value.Element.GetPropertyCount());
+        var limit = LocatedJson.IdLimit(value.Element.GetPropertyCount());
         foreach (var member in value.Element.EnumerateObject())
         {
-            if (!member.Value.TryGetInt32(out var id) || id < 0)
-                throw new LocatedJson(value.File, $"{value.Path}[\"{member.Name}\"]", member.Value).Expected("a token id, 0 or more");
+            if (member.Value.ValueKind != System.Text.Json.JsonValueKind.Number || !member.Value.TryGetInt32(out var id) || id < 0 || id >= limit)
+                throw new LocatedJson(value.File, $"{value.Path}[\"{member.Name}\"]", member.Value).Expected($"a token id from 0 to {limit - 1}");
             vocabulary.Add(member.Name, id);
         }
 

@@ -7,6 +7,8 @@ namespace LlmRL.Tokenization.HuggingFace;
 /// <summary>What a <c>pattern</c> in <c>tokenizer.json</c> finds: a literal string, or a regular expression of the Oniguruma dialect.</summary>
 internal sealed class SplitPattern
 {
+    private static readonly TimeSpan MatchTimeout = TimeSpan.FromSeconds(10);
+
     private readonly string? _literal;
     private readonly Regex? _regex;
 
@@ -25,7 +27,7 @@ internal sealed class SplitPattern
     public static SplitPattern ForRegex(string pattern) =>
         Scanner.ForPattern(pattern) is { } scanner
             ? new SplitPattern(null, null, scanner)
-            : new SplitPattern(null, new Regex(OnigurumaPattern.Rewrite(pattern), RegexOptions.CultureInvariant), null);
+            : new SplitPattern(null, new Regex(OnigurumaPattern.Rewrite(pattern), RegexOptions.CultureInvariant, MatchTimeout), null);
 
     public static SplitPattern Parse(LocatedJson value)
     {
@@ -36,7 +38,7 @@ internal sealed class SplitPattern
         {
             return ForRegex(regex.Text);
         }
-        catch (RegexParseException fault)
+        catch (Exception fault) when (fault is ArgumentException or InsufficientExecutionStackException)
         {
             throw regex.Error($"the pattern {regex.Text} is not supported: {fault.Message}; no remedy but to convert the tokenizer");
         }
@@ -89,10 +91,18 @@ internal sealed class SplitPattern
     private void AddRegexMatches(string text, List<(int Start, int End)> result)
     {
         var starts = CodePoints.Map(text, out var mapped);
-        foreach (var match in _regex!.EnumerateMatches(mapped))
+        try
         {
-            if (match.Length > 0)
-                result.Add(starts is null ? (match.Index, match.Index + match.Length) : (starts[match.Index], starts[match.Index + match.Length]));
+            foreach (var match in _regex!.EnumerateMatches(mapped))
+            {
+                if (match.Length > 0)
+                    result.Add(starts is null ? (match.Index, match.Index + match.Length) : (starts[match.Index], starts[match.Index + match.Length]));
+            }
+        }
+        catch (RegexMatchTimeoutException fault)
+        {
+            throw new BadInputException($"the tokenizer's pattern {_regex} takes more than {MatchTimeout.TotalSeconds:F0} s at one place of the text: "
+                + "it backtracks without end; no remedy but another tokenizer", fault);
         }
     }
 

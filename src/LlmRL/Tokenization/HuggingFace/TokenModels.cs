@@ -94,7 +94,7 @@ internal sealed record BpeOptions
 }
 
 /// <summary>Byte-pair encoding over characters.</summary>
-internal sealed class BpeModel(Vocabulary vocabulary, PairTable merges, BpeOptions options) : ITokenModel
+internal sealed class BpeModel(Vocabulary vocabulary, PairTable merges, BpeOptions options) : ITokenModel, IWordEncoder
 {
     private readonly int[]? _byteIds = options.ByteFallback ? FallbackIds(vocabulary) : null;
     private readonly WordCache? _cache = WordsAreApart(vocabulary, options) ? new WordCache() : null;
@@ -114,29 +114,9 @@ internal sealed class BpeModel(Vocabulary vocabulary, PairTable merges, BpeOptio
         }
 
         if (_cache is null)
-        {
             EncodeWord(piece, ids);
-            return;
-        }
-
-        for (var start = 0; start < piece.Length;)
-        {
-            var end = SpacedWords.End(piece, start);
-            var word = piece.AsSpan(start, end - start);
-            start = end;
-            if (word.Length > WordCache.MaxLength)
-            {
-                EncodeWord(word, ids);
-                continue;
-            }
-
-            var hash = WordCache.Hash(word);
-            if (_cache.TryAppend(word, hash, ids))
-                continue;
-            var first = ids.Count;
-            EncodeWord(word, ids);
-            _cache.Add(word, hash, CollectionsMarshal.AsSpan(ids)[first..]);
-        }
+        else
+            _cache.EncodeSpaced(piece, this, ids);
     }
 
     // Cutting at spaces is sound where no token reaches over one, and a word's ids do not depend on its neighbours.
@@ -144,7 +124,7 @@ internal sealed class BpeModel(Vocabulary vocabulary, PairTable merges, BpeOptio
         options.Prefix.Length + options.Suffix.Length == 0 && vocabulary.Find([SpacedWords.Space]) >= 0
         && vocabulary.Texts.All(text => SpacedWords.IsWithinOne(text));
 
-    private void EncodeWord(ReadOnlySpan<char> piece, List<int> ids)
+    public void EncodeWord(ReadOnlySpan<char> piece, List<int> ids)
     {
         var symbols = ArrayPool<int>.Shared.Rent((3 * piece.Length) + 1);
         var count = Characters(piece, symbols);

@@ -8,6 +8,9 @@ internal static class TokenizerJsonReader
         var model = ModelReader.Read(document["model"]);
         var added = ReadAddedTokens(document["added_tokens"], model.Vocabulary);
         var (prefix, suffix) = ReadTemplate(document["post_processor"]);
+        var size = Math.Max(model.Vocabulary.Size, added.Select(t => t.Id + 1).DefaultIfEmpty().Max());
+        if (prefix.Concat(suffix).FirstOrDefault(id => id >= size, -1) is >= 0 and var strange)
+            throw document["post_processor"].Error($"the template adds the id {strange}, but the tokenizer's go from 0 to {size - 1}");
         return new Pipeline
         {
             Model = model,
@@ -25,13 +28,14 @@ internal static class TokenizerJsonReader
         if (value.IsAbsent)
             return [];
         var tokens = new List<AddedToken>();
+        var limit = LocatedJson.IdLimit(vocabulary.Size + value.Items.Count());
         foreach (var item in value.Items)
         {
             var special = item["special"].FlagOr(false);
             var content = item["content"].Text;
             // Where the model knows the token its id counts, as in Hugging Face's library.
             var known = vocabulary.Find(content);
-            tokens.Add(new AddedToken(known >= 0 ? known : item["id"].Id, content)
+            tokens.Add(new AddedToken(known >= 0 ? known : item["id"].IdBelow(limit), content)
             {
                 SingleWord = item["single_word"].FlagOr(false),
                 StripLeft = item["lstrip"].FlagOr(false),
@@ -55,7 +59,7 @@ internal static class TokenizerJsonReader
             case "TemplateProcessing":
                 return ReadSingleTemplate(value);
             case "BertProcessing" or "RobertaProcessing":
-                return ([value["cls"].Items.ElementAt(1).Id], [value["sep"].Items.ElementAt(1).Id]);
+                return ([PairId(value["cls"])], [PairId(value["sep"])]);
             case "Sequence":
                 List<int> prefix = [], suffix = [];
                 foreach (var step in value["processors"].Items)
@@ -70,6 +74,8 @@ internal static class TokenizerJsonReader
                 throw ComponentReader.Unknown(value, "post-processor", "ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing, Sequence");
         }
     }
+
+    private static int PairId(LocatedJson value) => value.Items.ToArray() is [_, var id] ? id.Id : throw value.Expected("[token, id]");
 
     private static (int[] Prefix, int[] Suffix) ReadSingleTemplate(LocatedJson value)
     {

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using LlmRL.Tokenization.HuggingFace;
 
 namespace LlmRL.Tokenization.SentencePiece;
@@ -6,7 +5,7 @@ namespace LlmRL.Tokenization.SentencePiece;
 /// <summary>
 /// SentencePiece's BPE: two neighbours merge when together they spell a piece, the piece with the highest score first, among equals the leftmost.
 /// </summary>
-internal sealed class SentencePieceBpe
+internal sealed class SentencePieceBpe : IWordEncoder
 {
     private readonly SentencePieceModel _model;
     private readonly SentencePieceNormalizer _normalizer;
@@ -40,34 +39,14 @@ internal sealed class SentencePieceBpe
 
     public void Encode(string text, List<int> ids)
     {
-        if (!_wordsAreApart)
-        {
+        // Where no piece has a space after another character, nothing ever merges across the start of a word.
+        if (_wordsAreApart)
+            _cache.EncodeSpaced(text, this, ids);
+        else
             EncodeWord(text, ids);
-            return;
-        }
-
-        // No piece has a space after another character, so nothing ever merges across the start of a word.
-        for (var start = 0; start < text.Length;)
-        {
-            var end = SpacedWords.End(text, start);
-            var word = text.AsSpan(start, end - start);
-            start = end;
-            if (word.Length > WordCache.MaxLength)
-            {
-                EncodeWord(word, ids);
-                continue;
-            }
-
-            var hash = WordCache.Hash(word);
-            if (_cache.TryAppend(word, hash, ids))
-                continue;
-            var first = ids.Count;
-            EncodeWord(word, ids);
-            _cache.Add(word, hash, CollectionsMarshal.AsSpan(ids)[first..]);
-        }
     }
 
-    private void EncodeWord(ReadOnlySpan<char> word, List<int> ids)
+    public void EncodeWord(ReadOnlySpan<char> word, List<int> ids)
     {
         var symbols = Symbols(word);
         var queue = new PriorityQueue<(int Left, int Right, int Length), (float NegatedScore, int Left)>();

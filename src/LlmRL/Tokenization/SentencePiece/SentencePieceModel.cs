@@ -86,8 +86,8 @@ internal sealed class SentencePieceModel
         for (var rest = content.AsSpan(Math.Min(4, content.Length)); rest.Length > 0;)
         {
             var length = rest.Length >= 8 ? BinaryPrimitives.ReadInt32LittleEndian(rest[4..]) : -1;
-            if (length < 0 || length > rest.Length - 8)
-                throw new BadInputException($"{file}: no llama2.c tokenizer: piece {model.Pieces.Count} is cut off; "
+            if (length < 0 || length > rest.Length - 8 || !float.IsFinite(BinaryPrimitives.ReadSingleLittleEndian(rest)))
+                throw new BadInputException($"{file}: no llama2.c tokenizer: piece {model.Pieces.Count} is cut off or damaged; "
                     + "export it again with llama2.c's tokenizer.py");
             var score = BinaryPrimitives.ReadSingleLittleEndian(rest);
             var text = Encoding.UTF8.GetString(rest.Slice(8, length));
@@ -123,8 +123,8 @@ internal sealed class SentencePieceModel
                 kind = (PieceKind)reader.Int32;
         }
 
-        if (string.IsNullOrEmpty(text) || !Enum.IsDefined(kind))
-            throw new InvalidDataException($"piece {Pieces.Count} has no text or a kind that is not known");
+        if (string.IsNullOrEmpty(text) || !Enum.IsDefined(kind) || !float.IsFinite(score))
+            throw new InvalidDataException($"piece {Pieces.Count} has no text, a kind that is not known, or a score that is no number");
         Pieces.Add(new SentencePieceEntry(text, score, kind));
     }
 

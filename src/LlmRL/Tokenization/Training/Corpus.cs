@@ -35,7 +35,7 @@ public static class Corpus
         {
             rest.Append(buffer, 0, count);
             var text = rest.ToString();
-            var cut = LastCut(text);
+            var cut = count == length ? LastCut(text) : text.Length;
             if (cut == 0)
                 continue;
             yield return text[..cut];

@@ -171,6 +171,7 @@ public class ChatTemplateTests
         var message = ChatMessage.Read(JsonDocument.Parse("""{"role": "user", "content": [{"type": "text", "text": "hi"}], "name": "n"}""").RootElement, "x");
         Assert.Null(message.Content);
         Assert.Equal("hi n", ChatTemplate.Parse("{{ messages[0].content[0].text }} {{ messages[0].name }}").Render([message], false));
+        Fails("""{"role": "user", "content": "\ud800"}""", "x:3, message 1: a string has one half of a surrogate pair");
         Fails("""{"content": "x"}""", "x:3, message 1: an object with \"role\" and \"content\" was expected, found {");
         Fails("""{"role": "user", "content": 3}""", "x:3, message 1: content: a string or a list of parts was expected, found 3");
 

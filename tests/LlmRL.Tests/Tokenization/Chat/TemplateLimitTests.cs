@@ -43,8 +43,9 @@ public class TemplateLimitTests
         var before = GC.GetAllocatedBytesForCurrentThread();
         var clock = Stopwatch.StartNew();
         Assert.Throws<BadInputException>(() => parsed.Render([], false));
-        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 5);
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 2L << 30);
+        // A tenth of a second on a quiet machine.
+        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 60);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1L << 29);
     }
 
     [Theory]
@@ -59,14 +60,14 @@ public class TemplateLimitTests
     [InlineData("{'a': ", "1", "}")]
     public void Deep_nesting_is_an_error_not_a_crash(string before, string middle, string after)
     {
-        var template = "{{ " + string.Concat(Enumerable.Repeat(before, 100_000)) + middle + string.Concat(Enumerable.Repeat(after, 100_000)) + " }}";
+        var template = "{{ " + string.Concat(Enumerable.Repeat(before, 20_000)) + middle + string.Concat(Enumerable.Repeat(after, 20_000)) + " }}";
         Assert.Contains("nested too deeply", Assert.Throws<BadInputException>(() => ChatTemplate.Parse(template).Render([], false)).Message);
     }
 
     [Fact]
     public void Deep_blocks_are_an_error_not_a_crash()
     {
-        var template = string.Concat(Enumerable.Repeat("{% if 1 %}", 100_000)) + string.Concat(Enumerable.Repeat("{% endif %}", 100_000));
+        var template = string.Concat(Enumerable.Repeat("{% if 1 %}", 20_000)) + string.Concat(Enumerable.Repeat("{% endif %}", 20_000));
         Assert.Contains("nested too deeply", Assert.Throws<BadInputException>(() => ChatTemplate.Parse(template).Render([], false)).Message);
     }
 
