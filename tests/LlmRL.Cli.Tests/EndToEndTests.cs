@@ -176,8 +176,14 @@ public sealed class ShippedRecipeTests(TrainedModel trained) : IClassFixture<Tra
     [MemberData(nameof(Recipes))]
     public void A_shipped_recipe_binds(string path)
     {
-        // A recipe for a model of the user's own stands with a placeholder.
-        string[] overrides = File.ReadAllText(path).Contains("path: FOLDER", StringComparison.Ordinal) ? ["model.path=" + trained.Policy] : [];
+        // A recipe for a model, or a model and data, of the user's own stands with a placeholder.
+        var text = File.ReadAllText(path);
+        using var place = new Workplace();
+        var folder = TrainedModel.Copy(trained.Policy, place, "model");
+        string[] overrides = text.Contains("path: FOLDER", StringComparison.Ordinal) ? ["model.path=" + trained.Policy]
+            : text.Contains("folder: FOLDER", StringComparison.Ordinal) ? ["vars.folder=" + folder] : [];
+        foreach (var name in new[] { "train.parquet", "test.parquet" })
+            File.WriteAllText(Path.Combine(folder, name), "");
         var recipe = RecipeBinder.Load<Recipe>(path, overrides);
         Assert.Equal(Path.GetFileNameWithoutExtension(path), recipe.Name);
         Assert.NotEmpty(recipe.Stages);

@@ -139,6 +139,6 @@ internal sealed partial class RowMapper
         return rest;
     }
 
-    [GeneratedRegex(@"\d{1,6}")]
+    [GeneratedRegex(@"[0-9]{1,6}")]
     private static partial Regex Integer();
 }
