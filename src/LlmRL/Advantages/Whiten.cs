@@ -30,6 +30,24 @@ public static class Whiten
         Apply(values, mask, shiftMean, unbiased, result, epsilon);
     }
 
+    /// <summary>The same over the numbers of several rows together, in place.</summary>
+    /// <param name="rows">x, one row per sequence, of any lengths.</param>
+    /// <param name="counts">Which rows count; null: all do. The others come out as 0.</param>
+    /// <param name="shiftMean">Whether the result has mean 0.</param>
+    /// <param name="unbiased">Whether the variance divides by n − 1.</param>
+    public static void Rows(IReadOnlyList<double[]> rows, IReadOnlyList<bool>? counts, bool shiftMean, bool unbiased)
+    {
+        var flat = rows.SelectMany(row => row).ToArray();
+        bool[] mask = counts is null ? [] : [.. rows.SelectMany((row, i) => Enumerable.Repeat(counts[i], row.Length))];
+        Apply(flat, mask, shiftMean, unbiased, flat, 1e-8);
+        var next = 0;
+        foreach (var row in rows)
+        {
+            flat.AsSpan(next, row.Length).CopyTo(row);
+            next += row.Length;
+        }
+    }
+
     // An empty mask: all count.
     private static void Apply(ReadOnlySpan<double> values, ReadOnlySpan<bool> mask, bool shiftMean, bool unbiased, Span<double> result, double epsilon)
     {

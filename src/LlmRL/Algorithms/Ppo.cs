@@ -71,7 +71,7 @@ public sealed record Ppo : OnlineStage
         metrics.Add("objective/non_score_reward", rollout.Trajectories.Zip(rewards, (trajectory, perToken) => perToken.Sum() - trajectory.Score).Average(), 1);
         metrics.Add("val/num_eos_tokens", rollout.Trajectories.Count(trajectory => !trajectory.IsTruncated), 1);
         if (WhitenRewards)
-            WhitenAll(rewards);
+            Whiten.Rows(rewards, null, shiftMean: false, unbiased: true);
         foreach (var (trajectory, perToken) in rollout.Trajectories.Zip(rewards))
         {
             var values = Array.ConvertAll(trajectory.Values, value => (double)value);
@@ -95,17 +95,5 @@ public sealed record Ppo : OnlineStage
         batch.AddMetric("loss/value_avg", value, Aggregation.TokenMean);
         batch.AddPpoMetrics(Cliprange, CliprangeHigh ?? Cliprange, CliprangeValue);
         return policy + VfCoef * value;
-    }
-
-    private static void WhitenAll(double[][] rewards)
-    {
-        var flat = rewards.SelectMany(perToken => perToken).ToArray();
-        Whiten.All(flat, shiftMean: false, unbiased: true, flat);
-        var next = 0;
-        foreach (var perToken in rewards)
-        {
-            flat.AsSpan(next, perToken.Length).CopyTo(perToken);
-            next += perToken.Length;
-        }
     }
 }

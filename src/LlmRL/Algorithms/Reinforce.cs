@@ -48,8 +48,6 @@ public enum ImportanceSampling
     About = "The model samples answers; those with a reward above the baseline become more likely.")]
 public sealed record Reinforce : OnlineStage
 {
-    private const string AverageKey = "baseline_average", RemainingKey = "baseline_remaining";
-
     /// <inheritdoc/>
     [Range(1, 1 << 16)]
     public override int NumGenerations { get; init; } = 1;
@@ -108,7 +106,7 @@ public sealed record Reinforce : OnlineStage
     public override void ComputeAdvantages(Rollout rollout, IDictionary<string, double> state, BatchMetrics metrics)
     {
         var returns = rollout.Trajectories.Select(Returns).ToArray();
-        var constant = Constant(state, Advantages.Baseline.BatchMean(returns.Select(perToken => perToken[0]).ToArray()));
+        var constant = ConstantBaseline.Next(Baseline, BaselineBeta, [.. returns.Select(perToken => perToken[0])], state);
         if (Baseline == BaselineKind.LeaveOneOut)
             LeaveOneOut.PerStep(returns, rollout.GroupSize);
         foreach (var (trajectory, perToken) in rollout.Trajectories.Zip(returns))
@@ -152,19 +150,6 @@ public sealed record Reinforce : OnlineStage
         else
             Array.Fill(rewards, Advantages.RewardToGo.WholeTrajectory(rewards, Gamma));
         return rewards;
-    }
-
-    private double Constant(IDictionary<string, double> state, double batchMean)
-    {
-        if (Baseline == BaselineKind.BatchMean)
-            return batchMean;
-        if (Baseline != BaselineKind.MovingAverage)
-            return 0;
-        var average = state.TryGetValue(AverageKey, out var value) ? new MovingAverageBaseline(value, state[RemainingKey]) : MovingAverageBaseline.Start;
-        var baseline = average.Baseline;
-        average = average.Updated(batchMean, BaselineBeta);
-        (state[AverageKey], state[RemainingKey]) = (average.Average, average.Remaining);
-        return baseline;
     }
 
     private static float[] ToFloats(double[] values) => Array.ConvertAll(values, value => (float)value);

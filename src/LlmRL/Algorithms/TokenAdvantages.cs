@@ -25,19 +25,10 @@ internal static class TokenAdvantages
     /// <summary>Writes advantages into the trajectories, scaled to mean 0 and variance 1 over all tokens that count where asked for.</summary>
     public static void Store(Rollout rollout, double[][] advantages, bool whiten)
     {
-        var flat = advantages.SelectMany(perToken => perToken).ToArray();
         if (whiten)
-        {
-            var mask = rollout.Trajectories.SelectMany(trajectory => Enumerable.Repeat(trajectory.Counts, trajectory.Length)).ToArray();
-            Whiten.Masked(flat, mask, shiftMean: true, unbiased: true, flat);
-        }
-
-        var next = 0;
-        foreach (var trajectory in rollout.Trajectories)
-        {
-            trajectory.Advantages = Array.ConvertAll(flat[next..(next + trajectory.Length)], value => (float)value);
-            next += trajectory.Length;
-        }
+            Whiten.Rows(advantages, [.. rollout.Trajectories.Select(trajectory => trajectory.Counts)], shiftMean: true, unbiased: true);
+        foreach (var (trajectory, perToken) in rollout.Trajectories.Zip(advantages))
+            trajectory.Advantages = Array.ConvertAll(perToken, value => (float)value);
     }
 
     /// <summary>Gives every token of a trajectory the trajectory's own advantage.</summary>

@@ -53,17 +53,7 @@ public sealed record ControlRollout(IReadOnlyList<Segment> Segments, IReadOnlyLi
     public int StepCount => Segments.Sum(segment => segment.Length);
 
     /// <summary>Scales the advantages of all steps to mean 0 and variance 1; see <see cref="Whiten"/>.</summary>
-    public void WhitenAdvantages()
-    {
-        var flat = Segments.SelectMany(segment => segment.Advantages).ToArray();
-        Whiten.All(flat, shiftMean: true, unbiased: true, flat);
-        var next = 0;
-        foreach (var segment in Segments)
-        {
-            flat.AsSpan(next, segment.Length).CopyTo(segment.Advantages);
-            next += segment.Length;
-        }
-    }
+    public void WhitenAdvantages() => Whiten.Rows([.. Segments.Select(segment => segment.Advantages)], null, shiftMean: true, unbiased: true);
 
     /// <summary>1 − Var(R − V)/Var(R) over all steps: 1 where the values predict the returns, 0 where they say no more than a constant; NaN without returns that differ.</summary>
     public double ExplainedVariance()

@@ -37,11 +37,6 @@ internal static class LlamaFamily
             QkvBias = type == "qwen2" || (type != "mistral" && bias),
             OutputBias = type is "llama" or "qwen3" && bias,
             MlpBias = type == "llama" && keys.Bool("mlp_bias", false),
-            InitializerRange = keys.Number("initializer_range", 0.02),
-            BosTokenId = keys.OptionalInt("bos_token_id"),
-            EosTokenId = keys.OptionalInt("eos_token_id"),
-            MoreEosTokenIds = [.. keys.Ints("eos_token_id").Skip(1)],
-            PadTokenId = keys.OptionalInt("pad_token_id"),
         };
     }
 
@@ -129,11 +124,6 @@ internal static class Gpt2Family
             MlpBias = true,
             FinalNorm = keys.Bool("final_norm", true),
             HeadBias = keys.Bool("lm_head_bias", false),
-            InitializerRange = keys.Number("initializer_range", 0.02),
-            BosTokenId = keys.OptionalInt("bos_token_id"),
-            EosTokenId = keys.OptionalInt("eos_token_id"),
-            MoreEosTokenIds = [.. keys.Ints("eos_token_id").Skip(1)],
-            PadTokenId = keys.OptionalInt("pad_token_id"),
         };
     }
 
@@ -195,11 +185,6 @@ internal static class GptNeoxFamily
             QkvBias = bias,
             OutputBias = bias,
             MlpBias = true,
-            InitializerRange = keys.Number("initializer_range", 0.02),
-            BosTokenId = keys.OptionalInt("bos_token_id"),
-            EosTokenId = keys.OptionalInt("eos_token_id"),
-            MoreEosTokenIds = [.. keys.Ints("eos_token_id").Skip(1)],
-            PadTokenId = keys.OptionalInt("pad_token_id"),
         };
     }
 

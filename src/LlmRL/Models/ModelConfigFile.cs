@@ -21,13 +21,21 @@ public static class ModelConfigFile
         var type = json["model_type"] is null
             ? throw new BadInputException($"{path}: key model_type is missing; it names the architecture, one of {string.Join(", ", KnownTypes)}.")
             : keys.Text("model_type", "");
-        return type switch
+        var config = type switch
         {
-            "llama" or "mistral" or "qwen2" or "qwen3" => Check(path, LlamaFamily.Read(type, keys)),
-            "gpt2" => Check(path, Gpt2Family.Read(keys)),
-            "gpt_neox" => Check(path, GptNeoxFamily.Read(keys)),
+            "llama" or "mistral" or "qwen2" or "qwen3" => LlamaFamily.Read(type, keys),
+            "gpt2" => Gpt2Family.Read(keys),
+            "gpt_neox" => GptNeoxFamily.Read(keys),
             _ => throw new BadInputException($"{path}: model_type '{type}' is not supported; known are {string.Join(", ", KnownTypes)}."),
         };
+        return Check(path, config with
+        {
+            InitializerRange = keys.Number("initializer_range", 0.02),
+            BosTokenId = keys.OptionalInt("bos_token_id"),
+            EosTokenId = keys.OptionalInt("eos_token_id"),
+            MoreEosTokenIds = [.. keys.Ints("eos_token_id").Skip(1)],
+            PadTokenId = keys.OptionalInt("pad_token_id"),
+        });
     }
 
     /// <summary>The config as Hugging Face's <c>transformers</c> reads it.</summary>
