@@ -35,7 +35,8 @@ public enum DpoLossType
 /// h = log(π(y_w)/π_ref(y_w)) − log(π(y_l)/π_ref(y_l)) of a pair, the loss is −log σ(βh) (<see cref="DirectPreference.Sigmoid"/>) or one of its kin.
 /// Rafailov et al. 2023, arXiv 2305.18290, eq. 7.
 /// </summary>
-[Variant("dpo")]
+[Variant("dpo", Title = "Direct preference optimisation",
+    About = "The model learns from preference pairs directly, without sampling or a reward model.")]
 public sealed record Dpo : OfflineStage, IValidated
 {
     /// <summary>π_ref: an earlier stage, a folder, or <c>base</c>; by default where <see cref="OfflineStage.Policy"/> starts from.</summary>
