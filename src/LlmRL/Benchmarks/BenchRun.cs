@@ -26,7 +26,7 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
     {
         var config = settings.ReadConfig();
         var shape = settings.Shape(phase, config);
-        var limit = new MachineLimit(device, (long)TransformerCost.WeightBytes(config));
+        var limit = new MachineLimit(device, (long)TransformerCost.WeightBytes(config), settings.MatrixSize);
         limit.Measure();
         ProcessMemory.ForgetPeak();
         var steps = Steps(phase, shape);
@@ -106,8 +106,8 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
             return phase switch
             {
                 BenchPhase.Generate => Generate((OnlineStage)stage, context, shape),
-                BenchPhase.LogProbs => LogProbs((OnlineStage)stage, context),
-                _ => Learn(stage, context),
+                BenchPhase.LogProbs => LogProbs((OnlineStage)stage, context, shape),
+                _ => Learn(stage, context, PhaseCost.Tokens(phase, shape)),
             };
         }
         finally
@@ -117,9 +117,10 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
     }
 
     /// <summary>A whole stage; its times are those that every run logs.</summary>
-    private IReadOnlyList<IReadOnlyDictionary<string, double>> Learn(TrainingStage stage, StageContext context)
+    private IReadOnlyList<IReadOnlyDictionary<string, double>> Learn(TrainingStage stage, StageContext context, long tokens)
     {
         stage.Run(context);
+        Expect(tokens * stage.Steps, (long)context.Logged("num_tokens").Last());
         return [.. MetricsReader.Read(context.Run.Directory.TimingsPath).Select(row => row.Values).Skip(settings.WarmUp)];
     }
 
@@ -129,16 +130,28 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
         using var sampler = new PolicySampler(policy, context);
         var data = context.Open(stage.Data);
         var options = new SamplingOptions { Temperature = stage.Temperature, MaxNewTokens = stage.MaxCompletionLength };
-        return Timed(step => sampler.Sample(
-            [.. Enumerable.Range(0, shape.Batch).Select(i => data[(step * shape.Batch + i) % data.Count])], shape.Group, options, new SampleKey(context.Key("sampling"), (ulong)step), scorer: null));
+        return Timed(step =>
+        {
+            var examples = Enumerable.Range(0, shape.Batch).Select(i => data[(step * shape.Batch + i) % data.Count]).ToArray();
+            var rollout = sampler.Sample(examples, shape.Group, options, new SampleKey(context.Key("sampling"), (ulong)step), scorer: null);
+            Expect(PhaseCost.Tokens(BenchPhase.Generate, shape), rollout.TokenCount);
+        });
     }
 
-    private IReadOnlyList<IReadOnlyDictionary<string, double>> LogProbs(OnlineStage stage, StageContext context)
+    private IReadOnlyList<IReadOnlyDictionary<string, double>> LogProbs(OnlineStage stage, StageContext context, BenchShape shape)
     {
         using var models = new OnlineModels(stage, context);
         using var sampler = new TrajectorySampler(stage, context, models.Policy);
         var rollout = sampler.Sample(0, new Dictionary<string, double>());
+        Expect(PhaseCost.Tokens(BenchPhase.LogProbs, shape), rollout.TokenCount);
         return Timed(_ => models.AddReferenceLogProbs(rollout));
+    }
+
+    // A shorter batch would make every figure too good.
+    private static void Expect(long tokens, long found)
+    {
+        if (found != tokens)
+            throw new InvalidOperationException($"{found} tokens were processed where the batch has {tokens}");
     }
 
     private IReadOnlyList<IReadOnlyDictionary<string, double>> Timed(Action<int> step) => [.. Enumerable.Range(0, settings.WarmUp + settings.Steps).Select(i =>

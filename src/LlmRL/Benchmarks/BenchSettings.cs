@@ -36,6 +36,9 @@ public sealed record BenchSettings
     /// <summary><see cref="BenchShape.CompletionLength"/> in place of the phase's own.</summary>
     public int? CompletionLength { get; init; }
 
+    /// <summary>n of the matrix product that is the limit, see <see cref="MachineLimit"/>.</summary>
+    public int MatrixSize { get; init; } = MachineLimit.DefaultSize;
+
     /// <summary>Finds a model's config.</summary>
     /// <param name="model">A <c>config.json</c>, or a folder with one.</param>
     /// <exception cref="BadInputException">There is none.</exception>

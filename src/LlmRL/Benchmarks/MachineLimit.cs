@@ -9,6 +9,9 @@ namespace LlmRL.Benchmarks;
 /// </summary>
 public sealed class MachineLimit
 {
+    /// <summary>n of the matrices. Their 38 MB each are given back to the system when done, and so are not part of a peak measured later.</summary>
+    public const int DefaultSize = 3072;
+
     private const int Repeats = 4;
     private readonly Device device;
     private readonly int size;
@@ -17,8 +20,8 @@ public sealed class MachineLimit
     /// <summary>Prepares measuring.</summary>
     /// <param name="device">Where.</param>
     /// <param name="readBytes">Bytes that are read again and again: a buffer that fits a cache is read at the cache's speed.</param>
-    /// <param name="size">n of the n × n matrices. The default's 38 MB are given back to the system when done, and so are not part of a peak measured later.</param>
-    public MachineLimit(Device device, long readBytes, int size = 3072)
+    /// <param name="size">n of the n × n matrices.</param>
+    public MachineLimit(Device device, long readBytes, int size = DefaultSize)
     {
         (this.device, this.size) = (device, size);
         readFloats = Math.Max(1 << 18, readBytes / sizeof(float));

@@ -25,7 +25,8 @@ public static class OfflineLoop
             checkpoints.StopWhereAsked(step, tokens);
             var clock = new StepClock();
             var batch = Take(stage, context, data, order, step, models.ContextLength);
-            clock.Time("reference", () => models.AddReferenceLogProbs(batch));
+            if (stage.ReferenceModel is not null)
+                clock.Time("reference", () => models.AddReferenceLogProbs(batch));
             var numbers = metrics = clock.Time("forward_backward", () => Accumulate(stage, models.Trained, batch, train: true));
             var learningRate = stage.LearningRateAt(step);
             var norm = clock.Time("optimizer", () => context.Guard(step, numbers, () => models.Optimizer.Step(learningRate)));

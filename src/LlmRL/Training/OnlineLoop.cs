@@ -25,8 +25,10 @@ public static class OnlineLoop
             var metrics = new BatchMetrics();
             var now = stage.At(step, checkpoints.State);
             var rollout = clock.Time("sampling", () => checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step, checkpoints.State))));
-            clock.Time("reference", () => models.AddReferenceLogProbs(rollout));
-            clock.Time("values", () => models.AddValues(rollout));
+            if (models.Reference is not null)
+                clock.Time("reference", () => models.AddReferenceLogProbs(rollout));
+            if (models.Value is not null)
+                clock.Time("values", () => models.AddValues(rollout));
             now.ComputeAdvantages(rollout, checkpoints.State, metrics);
             Learn(now, context, models, rollout, step, metrics, clock);
             now.AdaptBeta(rollout, checkpoints.State);
