@@ -26,8 +26,11 @@ public sealed record BenchResult
     /// <summary>The most memory that the process held while the phase was prepared and ran, in 10⁶ bytes; null where the system does not say.</summary>
     public double? PeakRssMb { get; init; }
 
-    /// <summary>10⁹ FLOP/s of a large matrix product beside it, see <see cref="MachineLimit"/>.</summary>
+    /// <summary>10⁹ FLOP/s of a large matrix product beside it, the best of some, see <see cref="MachineLimit"/>.</summary>
     public double? MatmulGflops { get; init; }
+
+    /// <summary>Their median: far below the best where other programs were running.</summary>
+    public double? MatmulGflopsMedian { get; init; }
 
     /// <summary>10⁹ bytes a second of reading as many bytes as the weights have, beside it.</summary>
     public double? ReadGbps { get; init; }

@@ -39,6 +39,7 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
             TokensPerSecond = PhaseCost.Tokens(phase, shape) / seconds.Median,
             PeakRssMb = peak,
             MatmulGflops = limit.FlopsPerSecond / 1e9,
+            MatmulGflopsMedian = limit.MedianFlopsPerSecond / 1e9,
             ReadGbps = limit.BytesPerSecond / 1e9,
             FractionOfLimit = PhaseCost.LeastSeconds(phase, config, shape, limit.FlopsPerSecond, limit.BytesPerSecond) / seconds.Median,
             Parts = new(steps[0].Keys.Where(name => name.StartsWith(PartPrefix, StringComparison.Ordinal))

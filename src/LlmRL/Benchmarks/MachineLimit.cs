@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace LlmRL.Benchmarks;
 
 /// <summary>
-/// What this machine reaches at best, measured in this process: the product of two large float32 matrices, and reading memory. The best of all repeats, so that what
-/// else runs on the machine lowers it least; measure before and after what it is compared with.
+/// What this machine reaches, measured in this process: the product of two large float32 matrices, and reading memory. Measure before and after what it is compared
+/// with. The limit is the best of all repeats, which other programs lower least; on a busy machine the median says what a step could hope for.
 /// </summary>
 public sealed class MachineLimit
 {
@@ -16,6 +16,7 @@ public sealed class MachineLimit
     private readonly Device device;
     private readonly int size;
     private readonly long readFloats;
+    private readonly List<double> products = [], reads = [];
 
     /// <summary>Prepares measuring.</summary>
     /// <param name="device">Where.</param>
@@ -27,11 +28,14 @@ public sealed class MachineLimit
         readFloats = Math.Max(1 << 18, readBytes / sizeof(float));
     }
 
-    /// <summary>FLOP/s of the matrix product, 2n³ each.</summary>
-    public double FlopsPerSecond { get; private set; }
+    /// <summary>FLOP/s of the matrix product, 2n³ each: the best.</summary>
+    public double FlopsPerSecond => products.Max();
 
-    /// <summary>Bytes per second of summing up the buffer.</summary>
-    public double BytesPerSecond { get; private set; }
+    /// <summary>The same: the median.</summary>
+    public double MedianFlopsPerSecond => Spread.Of(products).Median;
+
+    /// <summary>Bytes per second of summing up the buffer: the best.</summary>
+    public double BytesPerSecond => reads.Max();
 
     /// <summary>Measures both some times more.</summary>
     public void Measure()
@@ -40,29 +44,26 @@ public sealed class MachineLimit
         using var scope = NewDisposeScope();
         var (a, b, values) = (rand(size, size, device: device), rand(size, size, device: device), ones(readFloats, device: device));
         // Copying one element back waits for a device that works on its own.
-        FlopsPerSecond = Math.Max(FlopsPerSecond, Best(2.0 * size * size * size, () =>
+        Repeat(products, 2.0 * size * size * size, () =>
         {
             using var product = a.matmul(b);
             using var corner = product.narrow(0, 0, 1).narrow(1, 0, 1);
             corner.item<float>();
-        }));
-        BytesPerSecond = Math.Max(BytesPerSecond, Best(sizeof(float) * (double)readFloats, () =>
+        });
+        Repeat(reads, sizeof(float) * (double)readFloats, () =>
         {
             using var sum = values.sum();
             sum.item<float>();
-        }));
+        });
     }
 
-    private static double Best(double amount, Action action)
+    private static void Repeat(List<double> speeds, double amount, Action action)
     {
-        var best = double.MaxValue;
         for (var i = 0; i < Repeats; i++)
         {
             var start = Stopwatch.GetTimestamp();
             action();
-            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+            speeds.Add(amount / Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
-
-        return amount / best;
     }
 }
