@@ -82,8 +82,10 @@ internal static class BenchCommand
         try
         {
             var recipe = run.WriteRecipe(folder.FullName);
-            var measured = Enumerable.Range(0, settings.WarmUp + settings.Steps)
-                .Select(i => FirstStep(recipe, Path.Combine(folder.FullName, string.Create(CultureInfo.InvariantCulture, $"run-{i}")), device)).Skip(settings.WarmUp).ToArray();
+            // Skipped after they ran: a sequence would not run what it skips.
+            var runs = Enumerable.Range(0, settings.WarmUp + settings.Steps)
+                .Select(i => FirstStep(recipe, Path.Combine(folder.FullName, string.Create(CultureInfo.InvariantCulture, $"run-{i}")), device)).ToArray();
+            var measured = runs[settings.WarmUp..];
             var config = settings.ReadConfig();
             return run.Describe(BenchPhase.Startup, config, settings.Shape(BenchPhase.Startup, config)) with
             {

@@ -155,12 +155,19 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
             throw new InvalidOperationException($"{found} tokens were processed where the batch has {tokens}");
     }
 
-    private IReadOnlyList<IReadOnlyDictionary<string, double>> Timed(Action<int> step) => [.. Enumerable.Range(0, settings.WarmUp + settings.Steps).Select(i =>
+    private List<IReadOnlyDictionary<string, double>> Timed(Action<int> step)
     {
-        var start = Stopwatch.GetTimestamp();
-        step(i);
-        return new Dictionary<string, double> { [StepTime] = Stopwatch.GetElapsedTime(start).TotalSeconds };
-    }).Skip(settings.WarmUp)];
+        var times = new List<IReadOnlyDictionary<string, double>>();
+        for (var i = 0; i < settings.WarmUp + settings.Steps; i++)
+        {
+            var start = Stopwatch.GetTimestamp();
+            step(i);
+            if (i >= settings.WarmUp)
+                times.Add(new Dictionary<string, double> { [StepTime] = Stopwatch.GetElapsedTime(start).TotalSeconds });
+        }
+
+        return times;
+    }
 
     private Recipe Recipe(TrainingStage stage, string tokenizer) => new()
     {
