@@ -30,7 +30,11 @@ internal sealed class StageLedger
         Read(PathIn(directory)).Where(pair => pair.Value.Finished).ToDictionary(pair => pair.Key, pair => pair.Value.Inputs);
 
     public bool IsFinished(Stage stage) => entries.TryGetValue(stage.Name, out var entry) && entry.Finished && entry.Inputs == InputsOf(stage)
-        && (!stage.HasModel || Models.ModelFolder.IsModel(directory.Final(stage.Name)));
+        && IsThere(stage, directory);
+
+    /// <summary>Whether a run holds what a finished stage leaves behind.</summary>
+    public static bool IsThere(Stage stage, RunDirectory run) =>
+        (!stage.HasModel || Models.ModelFolder.IsModel(run.Final(stage.Name))) && (stage is not Label || File.Exists(Label.FileOf(run, stage.Name)));
 
     /// <summary>Marks a stage as begun. Checkpoints of other inputs, or where the run does not resume, are removed.</summary>
     /// <returns>Whether there are checkpoints to resume from.</returns>
@@ -82,7 +86,7 @@ internal sealed class StageLedger
         text.Append(recipe.Model is { } model ? Fingerprint.Of(model) : "").Append('\n').Append(Fingerprint.Of(stage)).Append('\n');
         foreach (var file in new object?[] { recipe.Model, stage }.OfType<object>().SelectMany(FilesOf))
             text.Append(Stamp(file)).Append('\n');
-        foreach (var input in stage.Inputs.Distinct().Order(StringComparer.Ordinal))
+        foreach (var input in stage.Inputs.Concat(DataReference.Of(stage).Select(data => data.Name)).Distinct().Order(StringComparer.Ordinal))
         {
             var source = recipe.Stages.FirstOrDefault(other => other.Name == input);
             text.Append(input).Append(' ').Append(source is not null ? InputsOf(source, recipe) : Stamp(input)).Append('\n');
