@@ -24,7 +24,7 @@ public sealed record Label : Stage
     /// <summary>The policy that answers: an earlier stage, a folder, or <c>base</c>.</summary>
     public required string Policy { get; init; }
 
-    /// <summary>The prompts, one pair each. They are gone through in order.</summary>
+    /// <summary>The prompts, one pair each. They are gone through in an order of the stage's own, so that rounds ask about different ones.</summary>
     public required DataSource Data { get; init; }
 
     /// <summary>What is better: the judge's utility u of a completion.</summary>
@@ -102,10 +102,11 @@ public sealed record Label : Stage
         using var sampler = new PolicySampler(policy, context);
         using var scorer = new RewardScorer(Judge, context, MicroBatchTokens);
         var data = context.Open(Data);
+        var order = new EpochSampler(data.Count, context.Key("prompts"));
         var options = new SamplingOptions { Temperature = Temperature, TopP = TopP, MaxNewTokens = MaxCompletionLength };
         for (var first = 0; first < data.Count && tally.Pairs < Pairs; first += PromptsAtOnce)
         {
-            var examples = Enumerable.Range(first, Math.Min(Math.Min(PromptsAtOnce, Pairs - tally.Pairs), data.Count - first)).Select(i => data[i]).ToArray();
+            var examples = Enumerable.Range(first, Math.Min(Math.Min(PromptsAtOnce, Pairs - tally.Pairs), data.Count - first)).Select(i => data[order[i]]).ToArray();
             var key = new SampleKey(context.Key("sampling"), (ulong)first);
             foreach (var (i, answers) in sampler.Sample(examples, NumGenerations, options, key, scorer).Groups().Index())
                 Compare(answers, CounterRandom.Uniform(context.Key("labels"), (ulong)(first + i), 0), stream, tally);
