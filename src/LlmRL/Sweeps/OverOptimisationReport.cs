@@ -11,6 +11,9 @@ internal static class OverOptimisationReport
 {
     private const int LinePoints = 120;
 
+    /// <summary>The second plot reaches so many times as far as the farthest best point.</summary>
+    private const double Near = 2.5;
+
     private static readonly CultureInfo Culture = CultureInfo.InvariantCulture;
 
     private static readonly string[] Columns =
@@ -44,7 +47,7 @@ internal static class OverOptimisationReport
         if (groups.Count == 0)
             return;
         html.Append("<section id=\"over-optimisation\"><h2>Over-optimisation</h2><p class=\"lead\">").Append(Html.Escape(Note(groups))).Append("</p>");
-        ReportPage.AppendGrid(html, groups.Select(Chart), "plots");
+        ReportPage.AppendGrid(html, groups.SelectMany(Charts), "plots");
         foreach (var group in groups)
         {
             html.Append(group.Name.Length > 0 ? $"<h3>{Html.Escape(group.Name)}</h3>" : "<p></p>").Append("<div class=\"scroll\"><table><thead><tr>");
@@ -67,27 +70,38 @@ internal static class OverOptimisationReport
             + "Where the fit has its maximum within the data, training should have stopped there: at that step, or that n.";
     }
 
-    private static FitChart Chart(OptimisationGroup group) => new()
+    /// <summary>All of the data, and where some policies went much farther than their best point, the stretch around the best points too.</summary>
+    private static IEnumerable<FitChart> Charts(OptimisationGroup group)
     {
-        Title = group.Name.Length > 0 ? $"Proxy and gold: {group.Name}" : "Proxy and gold",
+        yield return Chart(group, group.Name.Length > 0 ? $"Proxy and gold: {group.Name}" : "Proxy and gold", double.PositiveInfinity);
+        var peaks = group.Curves.Select(curve => curve.Fit(point => point.Gold)).OfType<OverOptimisationFit>().Where(fit => fit.TurnsWithin).Select(fit => fit.Peak!.Value).ToArray();
+        var reach = Near * peaks.DefaultIfEmpty(0).Max();
+        if (peaks.Length > 0 && reach < group.Curves.SelectMany(curve => curve.Points).Max(point => point.Distance))
+            yield return Chart(group, group.Name.Length > 0 ? $"Near the best points: {group.Name}" : "Near the best points", reach);
+    }
+
+    private static FitChart Chart(OptimisationGroup group, string title, double reach) => new()
+    {
+        Title = title,
         Caption = "Dots: gold, each a span of steps or an n. Line: its fit; ring: where it is highest. Dashed: proxy.",
         XLabel = "√KL to the SFT policy",
         YLabel = "reward above the SFT policy",
         Width = 620,
         Height = 380,
-        Series = [.. group.Curves.Select(curve => Series(curve, group.Name))],
+        Series = [.. group.Curves.Select(curve => Series(curve, group.Name, reach))],
     };
 
-    private static FitSeries Series(OptimisationCurve curve, string group)
+    private static FitSeries Series(OptimisationCurve curve, string group, double reach)
     {
-        var (mean, fit) = (curve.Mean, curve.Fit(point => point.Gold));
+        var (mean, fit) = (curve.Mean.Where(point => point.Distance <= reach).ToArray(), curve.Fit(point => point.Gold));
+        var points = curve.Points.Where(point => point.Distance <= reach).ToArray();
         var name = group.Length > 0 && curve.Name.StartsWith(group + ",", StringComparison.Ordinal) ? curve.Name[(group.Length + 1)..] : curve.Name;
-        double[] line = fit is null ? [] : [.. Enumerable.Range(0, LinePoints + 1).Select(i => fit.Farthest * i / LinePoints)];
+        double[] line = fit is null ? [] : [.. Enumerable.Range(0, LinePoints + 1).Select(i => Math.Min(fit.Farthest, reach) * i / LinePoints)];
         return new FitSeries(name,
-            new Curve(name, [.. curve.Points.Select(point => point.Distance)], [.. curve.Points.Select(point => point.Gold)]),
+            new Curve(name, [.. points.Select(point => point.Distance)], [.. points.Select(point => point.Gold)]),
             fit is null ? null : new Curve(name, line, [.. line.Select(fit.At)]),
             new Curve(name, [0, .. mean.Select(point => point.Distance)], [0, .. mean.Select(point => point.Proxy)]),
-            fit is { TurnsWithin: true, Peak: { } peak } ? (peak, fit.At(peak)) : null);
+            fit is { TurnsWithin: true, Peak: { } peak } && peak <= reach ? (peak, fit.At(peak)) : null);
     }
 
     private static IEnumerable<string> Row(OptimisationCurve curve)

@@ -37,7 +37,7 @@ public sealed class FitChart : Chart
         for (var i = 0; i < Series.Count; i++)
         {
             var (series, colour) = (Series[i], i % Colours);
-            Line(svg, series.Companion, x, y, $"line s{colour} d1 faint");
+            Line(svg, series.Companion, x, y, $"line s{colour} d1");
             Dots(svg, series, colour, x, y);
             Line(svg, series.Fit, x, y, $"line s{colour}");
             if (series.Mark is not { } mark) continue;
