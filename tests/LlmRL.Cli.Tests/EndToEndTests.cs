@@ -170,7 +170,9 @@ public sealed class ShippedRecipeTests(TrainedModel trained) : IClassFixture<Tra
 
     public static TheoryData<string> Sweeps => [.. Files.Where(IsSweep)];
 
-    private static IEnumerable<string> Files => Directory.GetFiles(Path.Combine(Llmrl.Root, "recipes"), "*.yaml", SearchOption.AllDirectories).Order(StringComparer.Ordinal);
+    private static IEnumerable<string> Files => Directory.GetFiles(Path.Combine(Llmrl.Root, "recipes"), "*.yaml", SearchOption.AllDirectories)
+        // What begins with an underscore is there to be extended.
+        .Where(path => Path.GetFileName(path)[0] != '_').Order(StringComparer.Ordinal);
 
     [Theory]
     [MemberData(nameof(Recipes))]
@@ -185,8 +187,10 @@ public sealed class ShippedRecipeTests(TrainedModel trained) : IClassFixture<Tra
         foreach (var name in new[] { "train.parquet", "test.parquet" })
             File.WriteAllText(Path.Combine(folder, name), "");
         var recipe = RecipeBinder.Load<Recipe>(path, overrides);
-        Assert.Equal(Path.GetFileNameWithoutExtension(path), recipe.Name);
+        AssertNamed(path, recipe.Name);
         Assert.NotEmpty(recipe.Stages);
+        if (RecipeBinder.HasKey(path, "extends"))
+            Assert.NotEmpty(RecipeBinder.Load<Recipe>(path, "scale=full").Stages);
     }
 
     [Theory]
@@ -194,8 +198,15 @@ public sealed class ShippedRecipeTests(TrainedModel trained) : IClassFixture<Tra
     public void Every_run_of_a_shipped_sweep_binds(string path)
     {
         var plan = SweepPlan.Make(RecipeBinder.Load<SweepRecipe>(path), "runs");
-        Assert.Equal(Path.GetFileNameWithoutExtension(path), plan.Sweep.Name);
+        AssertNamed(path, plan.Sweep.Name);
         Assert.True(plan.Runs.Count > 1, "nothing is compared");
+    }
+
+    /// <summary>A recipe is named after its file, with the folder's name before it or without.</summary>
+    private static void AssertNamed(string path, string name)
+    {
+        var (folder, file) = (Path.GetFileName(Path.GetDirectoryName(path)), Path.GetFileNameWithoutExtension(path));
+        Assert.Contains(name, new[] { file, $"{folder}-{file}" });
     }
 
     private static bool IsSweep(string path) => RecipeBinder.HasKey(path, "sweep");
