@@ -127,7 +127,9 @@ internal sealed class PolicyEvaluation : IDisposable
         return rows.All;
 
         void AddBest(string metric, Func<IReadOnlyList<Trajectory>, int, double[]> values) =>
-            rows.AddMean(metric, groups.Select((group, i) => BestOfN.Expectation(rewards[i], values(group, i), n)));
+            // A group that could not be scored has no best.
+            rows.AddMean(metric, groups.Index().Where(pair => !rewards[pair.Index].Any(double.IsNaN))
+                .Select(pair => BestOfN.Expectation(rewards[pair.Index], values(pair.Item, pair.Index), n)));
     }
 
     private void AddKl(Rollout rollout, Transformer model, MeasuredRows rows)
