@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
 using LlmRL.Sweeps;
@@ -182,10 +183,13 @@ public sealed class ShippedRecipeTests(TrainedModel trained) : IClassFixture<Tra
         var text = File.ReadAllText(path);
         using var place = new Workplace();
         var folder = TrainedModel.Copy(trained.Policy, place, "model");
-        string[] overrides = text.Contains("path: FOLDER", StringComparison.Ordinal) ? ["model.path=" + trained.Policy]
-            : text.Contains("folder: FOLDER", StringComparison.Ordinal) ? ["vars.folder=" + folder] : [];
-        foreach (var name in new[] { "train.parquet", "test.parquet" })
-            File.WriteAllText(Path.Combine(folder, name), "");
+        var overrides = new List<string>();
+        if (text.Contains("{ path: FOLDER", StringComparison.Ordinal))
+            overrides.Add("model.path=" + trained.Policy);
+        foreach (var name in new[] { "model", "folder" }.Where(name => Regex.IsMatch(text, $@"\b{name}: FOLDER")))
+            overrides.Add($"vars.{name}={folder}");
+        foreach (Match file in Regex.Matches(text, @"\$\{folder\}/([\w.*-]+)"))
+            File.WriteAllText(Path.Combine(folder, file.Groups[1].Value.Replace("*", "1")), "");
         var recipe = RecipeBinder.Load<Recipe>(path, overrides);
         AssertNamed(path, recipe.Name);
         Assert.NotEmpty(recipe.Stages);

@@ -25,6 +25,7 @@ public class RecipeVariableTests
     [Fact]
     public void An_override_changes_the_variable_for_all_and_others_reach_into_what_it_holds()
     {
+        Assert.Equal(new Source { Path = "x.jsonl", Count = 8 }, Parse(Yaml, "vars.source.count=8").Second);
         var recipe = Parse(Yaml, "vars.folder=c", "second.count=9");
         Assert.Equal("in c now", recipe.Name);
         Assert.Equal("c/train.jsonl", recipe.First.Path);

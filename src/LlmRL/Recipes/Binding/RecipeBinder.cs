@@ -21,7 +21,7 @@ public static class RecipeBinder
     {
         var ignored = new RecipeFaults();
         return RecipeParser.Parse(RecipeParser.ReadFile(path), path, hasLines: true, ignored) is { } root
-            ? RecipeNodes.Locate(Apply(RecipeInheritance.Resolve(root, path, ignored), ValueShape.Of(typeof(T)), overrides, ignored), key).ToString()
+            ? RecipeNodes.Locate(Apply(RecipeInheritance.Resolve(root, path, ignored), overrides.Count == 0 ? null : ValueShape.Of(typeof(T)), overrides, ignored), key).ToString()
             : path;
     }
 
@@ -60,7 +60,7 @@ public static class RecipeBinder
     }
 
     /// <summary>The scale and overrides of variables first, then the variables, then the other overrides: these may reach into what a variable holds.</summary>
-    private static RecipeNode Apply(RecipeNode root, ValueShape shape, IEnumerable<RecipeOverride> overrides, RecipeFaults faults)
+    private static RecipeNode Apply(RecipeNode root, ValueShape? shape, IEnumerable<RecipeOverride> overrides, RecipeFaults faults)
     {
         var (variables, settings) = (new List<RecipeOverride>(), new List<RecipeOverride>());
         foreach (var setting in overrides)

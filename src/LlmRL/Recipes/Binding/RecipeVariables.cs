@@ -20,8 +20,8 @@ internal sealed partial class RecipeVariables
 
     private RecipeVariables(RecipeMapping variables, RecipeFaults faults) => (this.variables, this.faults) = (variables, faults);
 
-    /// <summary>Whether an override sets a variable, or the scale that sets several.</summary>
-    public static bool Names(RecipeOverride setting) => RecipeOverride.PartsOf(setting.Key) is [Key, _] or [ScaleKey];
+    /// <summary>Whether an override sets a variable, or something in one, or the scale that sets several.</summary>
+    public static bool Names(RecipeOverride setting) => RecipeOverride.PartsOf(setting.Key) is [Key, _, ..] or [ScaleKey];
 
     /// <summary>The recipe with its variables filled in and their block taken out; the recipe itself where it has none.</summary>
     /// <param name="root">The recipe.</param>
@@ -38,13 +38,13 @@ internal sealed partial class RecipeVariables
 
         var variables = (RecipeMapping?)block?.Value.Clone() ?? new RecipeMapping(root.Mark);
         SetScale(root as RecipeMapping, variables, overrides, faults);
-        foreach (var setting in overrides.Where(setting => RecipeOverride.PartsOf(setting.Key) is [Key, _]))
+        foreach (var setting in overrides.Where(setting => RecipeOverride.PartsOf(setting.Key) is [Key, _, ..]))
         {
-            var name = RecipeOverride.PartsOf(setting.Key)[1];
-            if (variables.Find(name) is null)
-                faults.Add(setting.Mark, setting.Mark.Line > 0 ? setting.Key : "", $"the recipe has no variable {name}. {Known(variables)}");
+            var parts = RecipeOverride.PartsOf(setting.Key);
+            if (variables.Find(parts[1]) is null)
+                faults.Add(setting.Mark, setting.Mark.Line > 0 ? setting.Key : "", $"the recipe has no variable {parts[1]}. {Known(variables)}");
             else
-                variables.Set(name, setting.Mark, setting.Value);
+                RecipeOverrides.Apply(variables, null, setting with { Key = string.Join('.', parts[1..]) }, faults);
         }
 
         if (root is not RecipeMapping recipe || block is null)
