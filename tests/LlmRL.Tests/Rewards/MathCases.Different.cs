@@ -306,7 +306,7 @@ internal static partial class MathCases
         """;
 
     /// <summary>Every pair with its verdict.</summary>
-    public static IEnumerable<(bool Equal, string Gold, string Answer)> All() => Pairs(Same, true).Concat(Pairs(Different, false));
+    public static IEnumerable<(bool Equal, string Gold, string Answer)> All() => Pairs(Same, true).Concat(Pairs(SameText, true)).Concat(Pairs(Different, false));
 
     private static IEnumerable<(bool Equal, string Gold, string Answer)> Pairs(string table, bool equal) => table.Split('\n')
         .Where(line => !line.StartsWith('#') || line.StartsWith("####", StringComparison.Ordinal))
