@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Models;
@@ -24,17 +23,18 @@ public static class OfflineLoop
         for (var step = start; step < stage.Steps; step++)
         {
             checkpoints.StopWhereAsked(step, tokens);
-            var clock = Stopwatch.StartNew();
+            var clock = new StepClock();
             var batch = Take(stage, context, data, order, step, models.ContextLength);
-            models.AddReferenceLogProbs(batch);
-            metrics = Accumulate(stage, models.Trained, batch, train: true);
+            if (stage.ReferenceModel is not null)
+                clock.Time("reference", () => models.AddReferenceLogProbs(batch));
+            var numbers = metrics = clock.Time("forward_backward", () => Accumulate(stage, models.Trained, batch, train: true));
             var learningRate = stage.LearningRateAt(step);
-            var norm = context.Guard(step, metrics, () => models.Optimizer.Step(learningRate));
+            var norm = clock.Time("optimizer", () => context.Guard(step, numbers, () => models.Optimizer.Step(learningRate)));
             tokens += batch.Sum(example => example.Length);
             context.Log.Step(step + 1, [
                 .. metrics.Means(), new("grad_norm", norm), new("learning_rate", learningRate), new("num_tokens", tokens),
-                new("epoch", (step + 1.0) * stage.BatchSize / data.Count), new("step_time", clock.Elapsed.TotalSeconds),
-                new("tokens_per_second", batch.Sum(example => example.Length) / clock.Elapsed.TotalSeconds)]);
+                new("epoch", (step + 1.0) * stage.BatchSize / data.Count), .. clock.Metrics(),
+                new("tokens_per_second", batch.Sum(example => example.Length) / clock.Seconds)]);
             checkpoints.AfterStep(step + 1, tokens);
         }
 

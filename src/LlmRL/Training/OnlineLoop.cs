@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using LlmRL.Algorithms;
 using LlmRL.Models;
+using LlmRL.Rewards;
 using LlmRL.Rollouts;
 using LlmRL.Runs;
 using static TorchSharp.torch;
@@ -22,15 +22,16 @@ public static class OnlineLoop
         for (var step = start; step < stage.Steps; step++)
         {
             checkpoints.StopWhereAsked(step, tokens);
-            var clock = Stopwatch.StartNew();
+            var clock = new StepClock();
             var metrics = new BatchMetrics();
             var now = stage.At(step, checkpoints.State);
-            var rollout = checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step, checkpoints.State)));
-            var sampled = clock.Elapsed;
-            models.AddReferenceLogProbs(rollout);
-            models.AddValues(rollout);
+            var rollout = clock.Time("sampling", () => Sample(sampler, context, checkpoints, step, tokens));
+            if (models.Reference is not null)
+                clock.Time("reference", () => models.AddReferenceLogProbs(rollout));
+            if (models.Value is not null)
+                clock.Time("values", () => models.AddValues(rollout));
             now.ComputeAdvantages(rollout, checkpoints.State, metrics);
-            Learn(now, context, models, rollout, step, metrics);
+            Learn(now, context, models, rollout, step, metrics, clock);
             now.AdaptBeta(rollout, checkpoints.State);
             models.RefreshReference(step + 1);
             sampler.WeightsChanged();
@@ -39,8 +40,7 @@ public static class OnlineLoop
             RolloutMetrics.Add(rollout, now, metrics);
             context.Log.Step(step + 1, [
                 .. metrics.Means(), new("learning_rate", stage.LearningRateAt(step)), new("num_tokens", tokens), new("episode", (step + 1.0) * rollout.Trajectories.Count),
-                new("step_time", clock.Elapsed.TotalSeconds), new("time/sampling", sampled.TotalSeconds),
-                new("tokens_per_second", rollout.TokenCount / clock.Elapsed.TotalSeconds)]);
+                .. clock.Metrics(), new("tokens_per_second", rollout.TokenCount / clock.Seconds)]);
             RolloutMetrics.LogSamples(rollout, stage, context, step);
             checkpoints.AfterStep(step + 1, tokens);
         }
@@ -49,8 +49,24 @@ public static class OnlineLoop
         return context.Summary(stage, RewardTrend(context));
     }
 
+    /// <summary>Samples and scores. Where the run is asked to stop, or a reward server fails, the completed steps are in a checkpoint.</summary>
+    private static Rollout Sample(TrajectorySampler sampler, StageContext context, StageCheckpoints checkpoints, int step, long tokens)
+    {
+        try
+        {
+            return checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step, checkpoints.State)));
+        }
+        catch (RewardFailedException fault)
+        {
+            var (directory, stage) = (context.Run.Directory, context.Stage.Name);
+            if (!directory.CheckpointSteps(stage).Contains(step))
+                checkpoints.Write(step, tokens);
+            throw new RewardFailedException($"stage {stage}, step {step + 1}: {fault.Message} The {step} steps before are in {directory.Checkpoint(stage, step)}; the same command with --resume goes on from there.", fault);
+        }
+    }
+
     /// <summary>Epochs × minibatches of optimizer steps over one rollout.</summary>
-    private static void Learn(OnlineStage stage, StageContext context, OnlineModels models, Rollout rollout, int step, BatchMetrics metrics)
+    private static void Learn(OnlineStage stage, StageContext context, OnlineModels models, Rollout rollout, int step, BatchMetrics metrics, StepClock clock)
     {
         var units = rollout.Trajectories.Chunk(stage.LossUnit).ToArray();
         var learningRate = stage.LearningRateAt(step);
@@ -61,7 +77,7 @@ public static class OnlineLoop
             foreach (var minibatch in units.Chunk((units.Length + stage.NumMiniBatches - 1) / stage.NumMiniBatches))
             {
                 var part = new BatchMetrics();
-                Accumulate(stage, models, minibatch, part, firstEpoch: epoch == 0);
+                clock.Time("forward_backward", () => Accumulate(stage, models, minibatch, part, firstEpoch: epoch == 0));
                 metrics.Add(part);
                 if (part["approx_kl"] > stage.TargetKl)
                 {
@@ -70,7 +86,7 @@ public static class OnlineLoop
                     return;
                 }
 
-                metrics.Add("grad_norm", context.Guard(step, part, () => models.Step(learningRate)), 1);
+                metrics.Add("grad_norm", clock.Time("optimizer", () => context.Guard(step, part, () => models.Step(learningRate))), 1);
             }
         }
 
