@@ -78,19 +78,10 @@ public sealed class RunDirectory
         : [.. Directory.GetDirectories(folder).Order(StringComparer.Ordinal).Select(path => new RunDirectory(path)).Where(run => run.HoldsRun)];
 
     /// <summary>Makes sure that one process at a time works on the run; the lock ends with the returned object or with the process.</summary>
+    /// <param name="note">Is told where the lock of a process that is gone was taken over.</param>
+    /// <param name="time">The clock.</param>
     /// <exception cref="BadInputException">Another process works on it.</exception>
-    public IDisposable Lock()
-    {
-        var path = Path.Combine(Root, ".lock");
-        try
-        {
-            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException e)
-        {
-            throw new BadInputException($"Another process is running in {Root}. Wait for it to end, or name another folder with --out.", e);
-        }
-    }
+    public IDisposable Lock(Action<string>? note = null, TimeProvider? time = null) => RunLock.Take(Root, time ?? TimeProvider.System, note);
 
     /// <summary>The folder of a stage's TensorBoard event files.</summary>
     public string TensorBoard(string stage) => Path.Combine(Root, "tensorboard", Checked(stage));
@@ -121,9 +112,17 @@ public sealed class RunDirectory
     /// <summary>Deletes all but the newest checkpoints of a stage.</summary>
     /// <param name="stage">The stage.</param>
     /// <param name="keep">How many stay.</param>
-    public void PruneCheckpoints(string stage, int keep)
+    /// <param name="best">The step of one that stays beside them; null: none.</param>
+    public void PruneCheckpoints(string stage, int keep, int? best = null)
     {
-        foreach (var step in CheckpointSteps(stage).SkipLast(keep)) Directory.Delete(Checkpoint(stage, step), recursive: true);
+        foreach (var step in CheckpointSteps(stage).SkipLast(keep).Where(step => step != best)) Disk.DeleteFolder(Checkpoint(stage, step));
+    }
+
+    /// <summary>Deletes what a killed process left half-written: files and folders under temporary names. The run must be locked.</summary>
+    public void DeleteTemporaries()
+    {
+        foreach (var folder in Directory.GetDirectories(Root, "*.tmp", SearchOption.AllDirectories).Where(Directory.Exists)) Disk.DeleteFolder(folder);
+        foreach (var file in Directory.GetFiles(Root, ".*.tmp", SearchOption.AllDirectories)) File.Delete(file);
     }
 
     private bool HoldsRun => File.Exists(MetricsPath) || File.Exists(SummaryPath);

@@ -10,24 +10,26 @@ namespace LlmRL.Training;
 /// <summary>The loop of every stage that learns from a fixed data set: data set → loss → step.</summary>
 public static class OfflineLoop
 {
+    /// <summary>Logged at every step beside the loss's own numbers; they say nothing about the result.</summary>
+    private static readonly string[] LoopMetrics = ["grad_norm", "learning_rate", "num_tokens", "epoch"];
+
     /// <summary>Runs a stage from its start, or from its newest checkpoint when the run resumes.</summary>
     public static StageSummary Run(OfflineStage stage, StageContext context)
     {
         using var models = new OfflineModels(stage, context);
         var data = context.Open(stage.Data);
         var order = new EpochSampler(data.Count, context.Key("data"));
-        var checkpoints = new StageCheckpoints(context, stage, [(StageCheckpoints.PolicyName, models.Trained, models.Optimizer)]);
+        using var checkpoints = new StageCheckpoints(context, stage, [(StageCheckpoints.PolicyName, models.Trained, models.Optimizer)]);
         var start = checkpoints.Resume();
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;
-        BatchMetrics? metrics = null;
         for (var step = start; step < stage.Steps; step++)
         {
             checkpoints.StopWhereAsked(step, tokens);
             var clock = Stopwatch.StartNew();
             var batch = Take(stage, context, data, order, step, models.ContextLength);
             models.AddReferenceLogProbs(batch);
-            metrics = Accumulate(stage, models.Trained, batch, train: true);
+            var metrics = Accumulate(stage, models.Trained, batch, train: true);
             var learningRate = stage.LearningRateAt(step);
             var norm = context.Guard(step, metrics, () => models.Optimizer.Step(learningRate));
             tokens += batch.Sum(example => example.Length);
@@ -38,9 +40,10 @@ public static class OfflineLoop
             checkpoints.AfterStep(step + 1, tokens);
         }
 
+        checkpoints.Complete();
         stage.Finish(models.Trained, context);
         context.SaveFinal(models.Trained);
-        return context.Summary(stage, Headline(stage, context, models, metrics));
+        return context.Summary(stage, Headline(stage, context, models));
     }
 
     /// <summary>The rows of a step, those that are too long replaced by the next ones in order.</summary>
@@ -74,17 +77,12 @@ public static class OfflineLoop
     }
 
     /// <summary>Loss and accuracy of the first and last step, and of the held-out rows.</summary>
-    private static OrderedDictionary<string, double> Headline(OfflineStage stage, StageContext context, OfflineModels models, BatchMetrics? last)
+    private static OrderedDictionary<string, double> Headline(OfflineStage stage, StageContext context, OfflineModels models)
     {
-        var headline = new OrderedDictionary<string, double>();
-        if (last is not null)
-        {
-            // From the log, so that a run which was interrupted has the same headline.
-            headline["loss/first"] = context.Logged("loss").First();
-            foreach (var (name, value) in last.Means())
-                headline[name] = value;
-        }
-
+        // From the log, so that a run which was interrupted has the same headline.
+        var headline = new OrderedDictionary<string, double> { ["loss/first"] = context.Logged("loss").First() };
+        foreach (var (name, value) in context.LoggedLast().Where(pair => !LoopMetrics.Contains(pair.Key)))
+            headline[name] = value;
         if (stage.EvalData is null)
             return headline;
         using var guard = no_grad();

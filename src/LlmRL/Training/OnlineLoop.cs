@@ -15,7 +15,7 @@ public static class OnlineLoop
     {
         using var models = new OnlineModels(stage, context);
         using var sampler = new TrajectorySampler(stage, context, models.Policy);
-        var checkpoints = new StageCheckpoints(context, stage, models.Trained);
+        using var checkpoints = new StageCheckpoints(context, stage, models.Trained);
         var start = checkpoints.Resume();
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;
@@ -45,6 +45,7 @@ public static class OnlineLoop
             checkpoints.AfterStep(step + 1, tokens);
         }
 
+        checkpoints.Complete();
         context.SaveFinal(models.Policy);
         return context.Summary(stage, RewardTrend(context));
     }

@@ -56,6 +56,9 @@ public sealed class StageContext
     public IEnumerable<double> Logged(string metric) => MetricsReader.Read(Run.Directory.MetricsPath)
         .Where(row => row.Stage == Stage.Name && row.Values.ContainsKey(metric)).Select(row => row.Values[metric]);
 
+    /// <summary>All metrics of this stage's last logged step.</summary>
+    public OrderedDictionary<string, double> LoggedLast() => MetricsReader.Read(Run.Directory.MetricsPath).Last(row => row.Stage == Stage.Name).Values;
+
     /// <summary>Opens a data set; the same source gives the same object.</summary>
     public IExampleSource Open(DataSource source) => Run.Open(source);
 
