@@ -45,7 +45,7 @@ internal sealed class StageLedger
         if (!entries.TryGetValue(stage.Name, out var entry) || entry.Finished || directory.CheckpointSteps(stage.Name) is not [.., var step])
             return null;
         var key = recipe.KeyOf(recipe.Stages.ToList().IndexOf(stage));
-        if (Differences(stage, entry, step).FirstOrDefault() is not { Name: { } name } difference)
+        if (Differences(stage, entry, step).FirstOrDefault() is not { Name: not null } difference)
             return null;
         var (setting, what) = Describe(key, difference, step);
         return (setting, $"{what}, and {directory.Checkpoint(stage.Name, step)} cannot be continued with it. Set it back, or run without --resume to train the stage from its start.");

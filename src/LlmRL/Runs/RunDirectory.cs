@@ -11,6 +11,7 @@ namespace LlmRL.Runs;
 /// samples.jsonl                sampled completions
 /// tensorboard/STAGE/           event files
 /// checkpoints/STAGE/step-N/    to resume from, Hugging Face layout plus optimizer and loop state
+/// non-finite/STAGE-step-N/     a batch whose loss or gradient was not finite, for <c>llmrl replay</c>
 /// final/STAGE/                 the stage's model in Hugging Face layout
 /// summary.json                 finished stages and their headline numbers
 /// report.html                  plots, tables and samples in one file
@@ -61,6 +62,7 @@ public sealed class RunDirectory
             throw new BadInputException($"--out {path} cannot be written to: {e.Message} Name another folder, or change its permissions.", e);
         }
 
+        RefuseLinks(path);
         return new RunDirectory(path);
     }
 
@@ -88,6 +90,9 @@ public sealed class RunDirectory
 
     /// <summary>The folder of a stage's model.</summary>
     public string Final(string stage) => Path.Combine(Root, "final", Checked(stage));
+
+    /// <summary>The folder of a batch whose loss or gradient was not finite.</summary>
+    public string NonFinite(string stage, int step) => Path.Combine(Root, "non-finite", string.Create(CultureInfo.InvariantCulture, $"{Checked(stage)}-step-{step}"));
 
     /// <summary>The folder of a stage's checkpoints.</summary>
     public string Checkpoints(string stage) => Path.Combine(Root, "checkpoints", Checked(stage));
@@ -123,6 +128,19 @@ public sealed class RunDirectory
     {
         foreach (var folder in Directory.GetDirectories(Root, "*.tmp", SearchOption.AllDirectories).Where(Directory.Exists)) Disk.DeleteFolder(folder);
         foreach (var file in Directory.GetFiles(Root, ".*.tmp", SearchOption.AllDirectories)) File.Delete(file);
+    }
+
+    /// <summary>Whatever a recipe names, nothing is written outside the run's folder: so a link in it that leads out is refused.</summary>
+    private static void RefuseLinks(string path)
+    {
+        var root = Path.GetFullPath(path);
+        var options = new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 3, AttributesToSkip = FileAttributes.None, IgnoreInaccessible = true };
+        foreach (var entry in new DirectoryInfo(root).EnumerateFileSystemInfos("*", options).Where(entry => entry.LinkTarget is not null))
+        {
+            var target = entry.ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? entry.LinkTarget!;
+            if (!target.StartsWith(root + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+                throw new BadInputException($"{entry.FullName} is a link to {target}, outside of the run's folder, where a run must not write. Remove it, or name the other place with --out.");
+        }
     }
 
     private bool HoldsRun => File.Exists(MetricsPath) || File.Exists(SummaryPath);

@@ -19,7 +19,7 @@ internal sealed class BestCheckpoint(TrainingStage stage)
     /// <summary>Adds a step's numbers.</summary>
     public void Add(IEnumerable<KeyValuePair<string, double>> values)
     {
-        foreach (var (name, value) in values.Where(pair => pair.Key == stage.MetricForBestModel && double.IsFinite(pair.Value)))
+        foreach (var (_, value) in values.Where(pair => pair.Key == stage.MetricForBestModel && double.IsFinite(pair.Value)))
             (sum, count) = (sum + value, count + 1);
     }
 

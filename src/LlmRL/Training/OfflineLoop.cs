@@ -23,15 +23,16 @@ public static class OfflineLoop
         var start = checkpoints.Resume();
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;
+        var budget = new MicroBatchBudget(stage, checkpoints.State, context.Run.Console.Warn);
         for (var step = start; step < stage.Steps; step++)
         {
             checkpoints.StopWhereAsked(step, tokens);
             var clock = Stopwatch.StartNew();
             var batch = Take(stage, context, data, order, step, models.ContextLength);
-            models.AddReferenceLogProbs(batch);
-            var metrics = Accumulate(stage, models.Trained, batch, train: true);
+            var metrics = budget.Run(size => Learn(stage with { MicroBatchTokens = size }, models, batch), undo: models.Trained.Parameters.ZeroGradients);
             var learningRate = stage.LearningRateAt(step);
-            var norm = context.Guard(step, metrics, () => models.Optimizer.Step(learningRate));
+            var norm = context.Guard(step, metrics, () => models.Optimizer.Step(learningRate),
+                reason => SavedBatch.Save(context, stage with { MicroBatchTokens = budget.Tokens }, step, reason, models.Trained, batch));
             tokens += batch.Sum(example => example.Length);
             context.Log.Step(step + 1, [
                 .. metrics.Means(), new("grad_norm", norm), new("learning_rate", learningRate), new("num_tokens", tokens),
@@ -40,10 +41,24 @@ public static class OfflineLoop
             checkpoints.AfterStep(step + 1, tokens);
         }
 
+        checkpoints.StopWhereAsked(stage.Steps, tokens);
         checkpoints.Complete();
+        var shift = models.Trained.ScoreShift;
         stage.Finish(models.Trained, context);
         context.SaveFinal(models.Trained);
-        return context.Summary(stage, Headline(stage, context, models));
+        return context.Summary(stage, checkpoints.SaveWhereStopped(stage.Steps, tokens, () =>
+        {
+            try
+            {
+                return Headline(stage, context, models);
+            }
+            catch (OperationCanceledException)
+            {
+                // The checkpoint is that of the last step, before the stage was finished; so the rest is done again from the same numbers.
+                models.Trained.ScoreShift = shift;
+                throw;
+            }
+        }));
     }
 
     /// <summary>The rows of a step, those that are too long replaced by the next ones in order.</summary>
@@ -63,12 +78,19 @@ public static class OfflineLoop
         return batch.Count > 0 ? batch : throw new BadInputException($"stage {stage.Name}: every row of step {step + 1} has more than {limit} tokens; raise max_length or max_position_embeddings, or shorten the data.");
     }
 
-    internal static BatchMetrics Accumulate(OfflineStage stage, Transformer model, IReadOnlyList<EncodedExample> batch, bool train)
+    private static BatchMetrics Learn(OfflineStage stage, OfflineModels models, List<EncodedExample> batch)
+    {
+        models.AddReferenceLogProbs(batch, stage.MicroBatchTokens);
+        return Accumulate(stage, models.Trained, batch, train: true);
+    }
+
+    internal static BatchMetrics Accumulate(OfflineStage stage, Transformer model, IReadOnlyList<EncodedExample> batch, bool train, CancellationToken cancellation = default)
     {
         var metrics = new BatchMetrics();
         var share = new BatchShare(batch.Count, batch.Sum(example => (long)example.TargetCount));
         foreach (var micro in MicroBatches.Split(batch, example => example.Length, stage.MicroBatchTokens))
         {
+            cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             stage.Accumulate(model, micro, share, metrics, train);
         }
@@ -88,8 +110,8 @@ public static class OfflineLoop
         using var guard = no_grad();
         var held = context.Open(stage.EvalData);
         var rows = Enumerable.Range(0, held.Count).Select(i => stage.Encode(held[i], context)).ToList();
-        models.AddReferenceLogProbs(rows);
-        foreach (var (name, value) in Accumulate(stage, models.Trained, rows, train: false).Means())
+        models.AddReferenceLogProbs(rows, stage.MicroBatchTokens);
+        foreach (var (name, value) in Accumulate(stage, models.Trained, rows, train: false, context.Cancellation).Means())
             headline["eval/" + name] = value;
         return headline;
     }

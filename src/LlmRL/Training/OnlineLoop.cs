@@ -19,6 +19,7 @@ public static class OnlineLoop
         var start = checkpoints.Resume();
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;
+        var budget = new MicroBatchBudget(stage, checkpoints.State, context.Run.Console.Warn);
         for (var step = start; step < stage.Steps; step++)
         {
             checkpoints.StopWhereAsked(step, tokens);
@@ -27,10 +28,9 @@ public static class OnlineLoop
             var now = stage.At(step, checkpoints.State);
             var rollout = checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step, checkpoints.State)));
             var sampled = clock.Elapsed;
-            models.AddReferenceLogProbs(rollout);
-            models.AddValues(rollout);
+            checkpoints.SaveWhereStopped(step, tokens, () => budget.Run(size => models.AddModelOutputs(rollout, size), undo: () => { }));
             now.ComputeAdvantages(rollout, checkpoints.State, metrics);
-            Learn(now, context, models, rollout, step, metrics);
+            Learn(now, context, models, rollout, step, metrics, budget);
             now.AdaptBeta(rollout, checkpoints.State);
             models.RefreshReference(step + 1);
             sampler.WeightsChanged();
@@ -51,7 +51,7 @@ public static class OnlineLoop
     }
 
     /// <summary>Epochs × minibatches of optimizer steps over one rollout.</summary>
-    private static void Learn(OnlineStage stage, StageContext context, OnlineModels models, Rollout rollout, int step, BatchMetrics metrics)
+    private static void Learn(OnlineStage stage, StageContext context, OnlineModels models, Rollout rollout, int step, BatchMetrics metrics, MicroBatchBudget budget)
     {
         var units = rollout.Trajectories.Chunk(stage.LossUnit).ToArray();
         var learningRate = stage.LearningRateAt(step);
@@ -61,8 +61,7 @@ public static class OnlineLoop
                 new RandomStream(CounterRandom.Key(context.Key("minibatches"), (ulong)step, (ulong)epoch)).Shuffle<Trajectory[]>(units);
             foreach (var minibatch in units.Chunk((units.Length + stage.NumMiniBatches - 1) / stage.NumMiniBatches))
             {
-                var part = new BatchMetrics();
-                Accumulate(stage, models, minibatch, part, firstEpoch: epoch == 0);
+                var part = budget.Run(size => Accumulate(stage with { MicroBatchTokens = size }, models, minibatch, firstEpoch: epoch == 0), undo: models.DropGradients);
                 metrics.Add(part);
                 if (part["approx_kl"] > stage.TargetKl)
                 {
@@ -71,7 +70,8 @@ public static class OnlineLoop
                     return;
                 }
 
-                metrics.Add("grad_norm", context.Guard(step, part, () => models.Step(learningRate)), 1);
+                metrics.Add("grad_norm", context.Guard(step, part, () => models.Step(learningRate),
+                    reason => SavedBatch.Save(context, stage with { MicroBatchTokens = budget.Tokens }, step, reason, models, minibatch.SelectMany(unit => unit))), 1);
             }
         }
 
@@ -80,13 +80,15 @@ public static class OnlineLoop
     }
 
     /// <summary>One minibatch forward and backward in micro-batches. Completions that do not count cost no forward pass.</summary>
-    private static void Accumulate(OnlineStage stage, OnlineModels models, Trajectory[][] minibatch, BatchMetrics metrics, bool firstEpoch)
+    private static BatchMetrics Accumulate(OnlineStage stage, OnlineModels models, Trajectory[][] minibatch, bool firstEpoch)
     {
+        var metrics = new BatchMetrics();
         var share = BatchShare.Of([.. minibatch.SelectMany(unit => unit)]);
         var learned = minibatch.Where(unit => unit.Any(trajectory => trajectory.Counts));
         foreach (var micro in MicroBatches.Split(learned, unit => unit.Length * unit.Max(trajectory => trajectory.Prompt.Length + trajectory.Length), stage.MicroBatchTokens))
             Accumulate(stage, models.Policy, models.Value, [.. micro.SelectMany(unit => unit)], share, metrics, firstEpoch);
         metrics.Add("loss", 0, minibatch.Where(unit => !unit.Any(trajectory => trajectory.Counts)).Sum(unit => unit.Length) / (double)share.Sequences);
+        return metrics;
     }
 
     /// <summary>One micro-batch forward and backward: gradients add up in the models' buffers.</summary>

@@ -23,6 +23,7 @@ public sealed class StageCheckpoints : IDisposable
     private readonly BestCheckpoint best;
     private long lastWritten;
     private bool hasWritten;
+    private KeyValuePair<string, double>[] stateBefore = [];
 
     /// <summary>Checkpoints of networks.</summary>
     public StageCheckpoints(StageContext context, TrainingStage stage, IReadOnlyList<CheckpointPart> parts)
@@ -98,30 +99,33 @@ public sealed class StageCheckpoints : IDisposable
             StartWrite(step, tokens);
     }
 
-    /// <summary>Ends the stage with a checkpoint where the run was asked to stop.</summary>
+    /// <summary>Begins a step; ends the stage with a checkpoint where the run was asked to stop.</summary>
     /// <exception cref="OperationCanceledException">It was.</exception>
-    public void StopWhereAsked(int step, long tokens) => SaveWhereStopped(step, tokens, () =>
+    public void StopWhereAsked(int step, long tokens)
     {
-        context.Cancellation.ThrowIfCancellationRequested();
-        return true;
-    });
+        stateBefore = [.. State];
+        SaveWhereStopped(step, tokens, () =>
+        {
+            context.Cancellation.ThrowIfCancellationRequested();
+            return true;
+        });
+    }
 
-    /// <summary>Runs a part of a step that changes no weights and may be stopped: then a checkpoint of the steps before is written.</summary>
+    /// <summary>
+    /// Runs a part of a step before its weights change, which may be stopped: then a checkpoint of the steps before is written, without what the step has done
+    /// to <see cref="State"/>.
+    /// </summary>
     /// <param name="step">Steps done.</param>
     /// <param name="tokens">Tokens seen in them.</param>
     /// <param name="part">What may be stopped.</param>
     public T SaveWhereStopped<T>(int step, long tokens, Func<T> part)
     {
-        var before = State.ToArray();
         try
         {
             return part();
         }
         catch (OperationCanceledException) when (context.Cancellation.IsCancellationRequested)
         {
-            State.Clear();
-            foreach (var (name, value) in before)
-                State[name] = value;
             writer.Wait();
             if (!context.Run.Directory.CheckpointSteps(stage.Name).Contains(step))
                 Write(step, tokens);
@@ -130,9 +134,12 @@ public sealed class StageCheckpoints : IDisposable
         }
     }
 
-    /// <summary>Writes a checkpoint, and waits until it is on the disk.</summary>
+    /// <summary>Writes a checkpoint as of the step's beginning, and waits until it is on the disk. The step's weights must not have changed.</summary>
     public void Write(int step, long tokens)
     {
+        State.Clear();
+        foreach (var (name, value) in stateBefore)
+            State[name] = value;
         StartWrite(step, tokens);
         writer.Wait();
     }
