@@ -11,6 +11,7 @@ root.Subcommands.Add(VerifyCommand.Create());
 root.Subcommands.Add(TokenizeCommand.Create());
 root.Subcommands.Add(TokenizerCommand.Create());
 root.Subcommands.Add(DataCommand.Create());
+root.Subcommands.Add(BenchCommand.Create());
 root.Subcommands.Add(ReplayCommand.Create());
 root.Subcommands.Add(DoctorCommand.Create());
 var parsed = root.Parse(args);

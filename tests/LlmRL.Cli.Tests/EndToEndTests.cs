@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
 using LlmRL.Sweeps;
@@ -170,7 +171,9 @@ public sealed class ShippedRecipeTests(TrainedModel trained) : IClassFixture<Tra
 
     public static TheoryData<string> Sweeps => [.. Files.Where(IsSweep)];
 
-    private static IEnumerable<string> Files => Directory.GetFiles(Path.Combine(Llmrl.Root, "recipes"), "*.yaml", SearchOption.AllDirectories).Order(StringComparer.Ordinal);
+    private static IEnumerable<string> Files => Directory.GetFiles(Path.Combine(Llmrl.Root, "recipes"), "*.yaml", SearchOption.AllDirectories)
+        // What begins with an underscore is there to be extended.
+        .Where(path => Path.GetFileName(path)[0] != '_').Order(StringComparer.Ordinal);
 
     [Theory]
     [MemberData(nameof(Recipes))]
@@ -180,13 +183,18 @@ public sealed class ShippedRecipeTests(TrainedModel trained) : IClassFixture<Tra
         var text = File.ReadAllText(path);
         using var place = new Workplace();
         var folder = TrainedModel.Copy(trained.Policy, place, "model");
-        string[] overrides = text.Contains("path: FOLDER", StringComparison.Ordinal) ? ["model.path=" + trained.Policy]
-            : text.Contains("folder: FOLDER", StringComparison.Ordinal) ? ["vars.folder=" + folder] : [];
-        foreach (var name in new[] { "train.parquet", "test.parquet" })
-            File.WriteAllText(Path.Combine(folder, name), "");
+        var overrides = new List<string>();
+        if (text.Contains("{ path: FOLDER", StringComparison.Ordinal))
+            overrides.Add("model.path=" + trained.Policy);
+        foreach (var name in new[] { "model", "folder" }.Where(name => Regex.IsMatch(text, $@"\b{name}: FOLDER")))
+            overrides.Add($"vars.{name}={folder}");
+        foreach (Match file in Regex.Matches(text, @"\$\{folder\}/([\w.*-]+)"))
+            File.WriteAllText(Path.Combine(folder, file.Groups[1].Value.Replace("*", "1")), "");
         var recipe = RecipeBinder.Load<Recipe>(path, overrides);
-        Assert.Equal(Path.GetFileNameWithoutExtension(path), recipe.Name);
+        AssertNamed(path, recipe.Name);
         Assert.NotEmpty(recipe.Stages);
+        if (RecipeBinder.HasKey(path, "extends"))
+            Assert.NotEmpty(RecipeBinder.Load<Recipe>(path, "scale=full").Stages);
     }
 
     [Theory]
@@ -194,8 +202,15 @@ public sealed class ShippedRecipeTests(TrainedModel trained) : IClassFixture<Tra
     public void Every_run_of_a_shipped_sweep_binds(string path)
     {
         var plan = SweepPlan.Make(RecipeBinder.Load<SweepRecipe>(path), "runs");
-        Assert.Equal(Path.GetFileNameWithoutExtension(path), plan.Sweep.Name);
+        AssertNamed(path, plan.Sweep.Name);
         Assert.True(plan.Runs.Count > 1, "nothing is compared");
+    }
+
+    /// <summary>A recipe is named after its file, with the folder's name before it or without.</summary>
+    private static void AssertNamed(string path, string name)
+    {
+        var (folder, file) = (Path.GetFileName(Path.GetDirectoryName(path)), Path.GetFileNameWithoutExtension(path));
+        Assert.Contains(name, new[] { file, $"{folder}-{file}" });
     }
 
     private static bool IsSweep(string path) => RecipeBinder.HasKey(path, "sweep");

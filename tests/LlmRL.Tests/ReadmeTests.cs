@@ -25,8 +25,9 @@ public class ReadmeTests
     {
         var readme = File.ReadAllText(Path.Combine(Root, "README.md"));
         var recipes = Path.Combine(Root, "recipes");
-        var there = Directory.GetFiles(recipes, "*.yaml", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(recipes, path)).ToHashSet();
-        var named = Regex.Matches(readme, @"`(?:recipes/)?([a-z/-]+\.yaml)`").Select(match => match.Groups[1].Value).ToHashSet();
+        var there = Directory.GetFiles(recipes, "*.yaml", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(recipes, path))
+            .Where(path => Path.GetFileName(path)[0] != '_').ToHashSet();
+        var named = Regex.Matches(readme, @"`(?:recipes/)?([a-z0-9_/-]+\.yaml)`").Select(match => match.Groups[1].Value).ToHashSet();
 
         Assert.Equal(there.Order(), named.Order());
     }

@@ -41,19 +41,12 @@ internal sealed class ChildRun(string device, int jobs)
 
     private ProcessStartInfo Command(SweepRun run, IReadOnlyList<string> donors)
     {
-        // Started as "dotnet llmrl-cli.dll", the process is dotnet's and the program its first argument.
-        var program = typeof(ChildRun).Assembly.Location;
-        var isHost = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet";
-        var start = new ProcessStartInfo(Environment.ProcessPath!,
+        var start = ThisProgram.Command(
         [
-            .. isHost ? [program] : Array.Empty<string>(), "run", run.RecipeFile, "--out", run.Folder, "--resume", "--device", device, RunCommand.Attached,
+            "run", run.RecipeFile, "--out", run.Folder, "--resume", "--device", device, RunCommand.Attached,
             .. run.Overrides.SelectMany(setting => new[] { "--set", setting.Text }), .. donors.SelectMany(donor => new[] { RunCommand.Donor, donor }),
-        ])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
+        ]);
+        start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
         var threads = Math.Max(1, Environment.ProcessorCount / jobs).ToString(CultureInfo.InvariantCulture);
         start.Environment["DOTNET_PROCESSOR_COUNT"] = start.Environment["OMP_NUM_THREADS"] = threads;
         // Threads that spin while they wait take time from the other runs.

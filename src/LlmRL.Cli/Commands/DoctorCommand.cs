@@ -1,6 +1,6 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.Runtime.InteropServices;
+using LlmRL.Benchmarks;
 using LlmRL.Data.DuckDb;
 using LlmRL.Native;
 using static TorchSharp.torch;
@@ -10,7 +10,7 @@ namespace LlmRL.Cli.Commands;
 /// <summary><c>llmrl doctor</c>: what the program found on this machine.</summary>
 internal static class DoctorCommand
 {
-    private const int MatrixSize = 2048;
+    private const long ReadBytes = 1L << 28;
 
     public static Command Create()
     {
@@ -29,7 +29,9 @@ internal static class DoctorCommand
         Line("device", cuda.is_available() ? $"CUDA, {cuda.device_count()} found" : "CPU (no CUDA device is visible to this libtorch)");
         Line("cores", $"{Environment.ProcessorCount}, {Startup.CpuLevel}; {NativeTorch.Threads} libtorch threads");
         Line("BLAS", NativeLibraries("blas") ?? "inside libtorch");
-        Line("matrix product", $"{MatrixSpeed():N0} GFLOP/s float32 ({MatrixSize} × {MatrixSize}); memory read {ReadSpeed():N0} GB/s");
+        var limit = new MachineLimit(CPU, ReadBytes);
+        limit.Measure();
+        Line("matrix product", $"{limit.FlopsPerSecond / 1e9:N0} GFLOP/s float32; memory read {limit.BytesPerSecond / 1e9:N0} GB/s");
         Line("DuckDB", DuckDbLibrary.Version is { } duckDb ? $"{duckDb} at {DuckDbLibrary.Location ?? "the system's library folder"} (Parquet, sql)" : "not found");
         var memory = GC.GetGCMemoryInfo();
         Line("memory", $"{memory.TotalAvailableMemoryBytes / 1e9:N1} GB, this process {Environment.WorkingSet / 1e6:N0} MB");
@@ -54,32 +56,4 @@ internal static class DoctorCommand
     /// <summary>The path of a loaded library whose path contains a text.</summary>
     private static string? NativeLibraries(string part) => !File.Exists("/proc/self/maps") ? null : File.ReadLines("/proc/self/maps")
         .Where(line => line.Contains('/')).Select(line => line[line.IndexOf('/')..]).FirstOrDefault(path => path.Contains(part) && path.Contains(".so"));
-
-    /// <summary>2n³ floating-point operations a product; the best of several.</summary>
-    private static double MatrixSpeed()
-    {
-        using var scope = NewDisposeScope();
-        var (a, b) = (rand(MatrixSize, MatrixSize), rand(MatrixSize, MatrixSize));
-        return Best(6, () => a.matmul(b).Dispose(), 2.0 * MatrixSize * MatrixSize * MatrixSize);
-    }
-
-    private static double ReadSpeed()
-    {
-        using var scope = NewDisposeScope();
-        var values = ones(1 << 26);
-        return Best(4, () => values.sum().Dispose(), 4.0 * (1 << 26));
-    }
-
-    private static double Best(int repeats, Action action, double amount)
-    {
-        var best = double.MaxValue;
-        for (var i = 0; i < repeats; i++)
-        {
-            var clock = Stopwatch.StartNew();
-            action();
-            best = Math.Min(best, clock.Elapsed.TotalSeconds);
-        }
-
-        return amount / best / 1e9;
-    }
 }

@@ -14,6 +14,7 @@ internal static class RunCommand
     private static readonly Argument<string> File = new("RECIPE") { Description = "A recipe's or a sweep's YAML file, see recipes/." };
     private static readonly Option<string?> Output = new("--out") { Description = "The run directory (default: runs/NAME-seedN, of a sweep runs/NAME)." };
     private static readonly Option<string[]> Set = new("--set") { Description = "Override a recipe key: --set seed=2, --set stages.grpo.steps=50.", DefaultValueFactory = _ => [] };
+    private static readonly Option<string?> Scale = ScaleOption();
     private static readonly Option<string?> Stage = new("--stage") { Description = "Run this stage and what it needs, instead of all." };
     private static readonly Option<bool> Resume = new("--resume") { Description = "Continue an interrupted stage from its newest checkpoint." };
     private static readonly Option<string> Device = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => "auto" };
@@ -22,7 +23,7 @@ internal static class RunCommand
 
     public static Command Create()
     {
-        var command = new Command("run", "Runs a recipe's stages; finished stages whose inputs did not change are reused.") { File, Output, Set, Stage, Resume, Device, IsAttached, Donors };
+        var command = new Command("run", "Runs a recipe's stages; finished stages whose inputs did not change are reused.") { File, Output, Set, Scale, Stage, Resume, Device, IsAttached, Donors };
         command.SetAction(parsed => Guard.Run(() => Run(parsed)));
         return command;
     }
@@ -30,9 +31,16 @@ internal static class RunCommand
     /// <summary>The command that makes a run by itself.</summary>
     public static string Text(string recipe, IEnumerable<string> set) => string.Join(' ', new[] { "./llmrl", "run", recipe }.Concat(set.SelectMany(pair => new[] { "--set", pair })));
 
+    /// <summary><c>--scale NAME</c>, short for <c>--set scale=NAME</c>.</summary>
+    public static Option<string?> ScaleOption() => new("--scale") { Description = "The experiment's size, where the recipe has several: small or full." };
+
+    /// <summary>All overrides that were typed.</summary>
+    public static string[] Settings(ParseResult parsed, Option<string[]> set, Option<string?> scale) =>
+        parsed.GetValue(scale) is { } name ? [$"scale={name}", .. parsed.GetValue(set)!] : parsed.GetValue(set)!;
+
     private static void Run(ParseResult parsed)
     {
-        var (path, set) = (parsed.GetValue(File)!, parsed.GetValue(Set)!);
+        var (path, set) = (parsed.GetValue(File)!, Settings(parsed, Set, Scale));
         var file = ProgramPaths.Resolve(path);
         if (RecipeBinder.HasKey(file, "sweep"))
         {

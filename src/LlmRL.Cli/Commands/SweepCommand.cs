@@ -18,13 +18,14 @@ internal static class SweepCommand
     private static readonly Option<int?> Jobs = new("--jobs") { Description = "Runs at once, each in a process with its share of the cores (default: 1)." };
     private static readonly Option<string?> Output = new("--out") { Description = "The sweep's folder (default: runs/NAME-sweep, of a sweep's file runs/NAME)." };
     private static readonly Option<string[]> Set = new("--set") { Description = "Override a recipe key in every run.", DefaultValueFactory = _ => [] };
+    private static readonly Option<string?> Scale = RunCommand.ScaleOption();
     private static readonly Option<string> Device = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => "auto" };
 
     public static Command Create()
     {
         var command = new Command("sweep", "Runs a recipe over seeds and a grid of settings; one table and one report compare the runs. Repeat the command to go on where it stopped.")
         {
-            File, Grid, Seeds, Metrics, Curves, Jobs, Output, Set, Device,
+            File, Grid, Seeds, Metrics, Curves, Jobs, Output, Set, Scale, Device,
         };
         command.SetAction(parsed => Guard.Run(() => Run(parsed)));
         return command;
@@ -40,7 +41,7 @@ internal static class SweepCommand
 
     private static void Run(ParseResult parsed)
     {
-        var (path, output, set, device) = (parsed.GetValue(File)!, parsed.GetValue(Output), parsed.GetValue(Set)!, parsed.GetValue(Device)!);
+        var (path, output, set, device) = (parsed.GetValue(File)!, parsed.GetValue(Output), RunCommand.Settings(parsed, Set, Scale), parsed.GetValue(Device)!);
         var file = ProgramPaths.Resolve(path);
         var command = CommandText(parsed, path);
         var settings = new List<string>();
@@ -73,7 +74,7 @@ internal static class SweepCommand
         using var interrupt = new Interrupt(console);
         var runs = new HereRun(device, console);
         runs.Check(plan);
-        using var running = RunDirectory.Create(plan.Root).Lock();
+        using var running = RunDirectory.Create(plan.Root).Lock(console.Note);
         console.Note($"{sweep.Name}: {plan.Runs.Count} runs ({string.Join("; ", plan.Variants)}), writing to {plan.Root}");
         RunLauncher launch = sweep.Sweep.Jobs == 1 ? runs.Launch : new ChildRun(device, sweep.Sweep.Jobs).Launch;
         IReadOnlyList<string> failures;
@@ -142,7 +143,7 @@ internal static class SweepCommand
             parts.AddRange(["--grid", grid]);
         foreach (var (option, value) in new[] { (Seeds, parsed.GetValue(Seeds)), (Metrics, parsed.GetValue(Metrics)), (Curves, parsed.GetValue(Curves)) })
             parts.AddRange(value is null ? [] : [option.Name, value]);
-        foreach (var set in parsed.GetValue(Set)!)
+        foreach (var set in RunCommand.Settings(parsed, Set, Scale))
             parts.AddRange(["--set", set]);
         return string.Join(' ', parts);
     }

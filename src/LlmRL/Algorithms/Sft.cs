@@ -8,7 +8,7 @@ namespace LlmRL.Algorithms;
 
 /// <summary>
 /// Supervised fine-tuning: minimises −log π(completion | prompt) over demonstrations, completion tokens and EOS only
-/// (<see cref="CrossEntropy.NegativeLogLikelihood"/>).
+/// (<see cref="CrossEntropy.NegativeLogLikelihood"/>). Of a preference pair the chosen answer is the demonstration.
 /// </summary>
 [Variant("sft", Title = "Supervised fine-tuning",
     About = "The model learns to imitate example answers.")]
@@ -20,7 +20,8 @@ public sealed record Sft : OfflineStage
     /// <inheritdoc/>
     public override EncodedExample Encode(Example example, StageContext context)
     {
-        var completion = example.Completion ?? throw new BadInputException($"{example.Source}: an sft stage needs a completion in every row; map its column under data.columns.completion.");
+        var completion = example.Completion ?? example.Chosen
+            ?? throw new BadInputException($"{example.Source}: an sft stage needs a completion in every row, or a chosen answer; map its column under data.columns.completion.");
         var (prompt, target) = context.EncodePair(example, completion);
         return new EncodedExample([[.. prompt, .. target]], prompt.Length, example);
     }

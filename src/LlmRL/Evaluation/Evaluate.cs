@@ -25,6 +25,12 @@ public sealed record Evaluate : Stage, IValidated
     /// <summary>The k of pass@k; the largest is the number of completions per prompt. Empty: one completion per prompt and no pass@k.</summary>
     public IReadOnlyList<int> PassAtK { get; init; } = [];
 
+    /// <summary>
+    /// The n of best-of-n by <see cref="Reward"/> (see <see cref="Evaluation.BestOfN"/>): each is measured as a policy of its own, <c>win_rate/POLICY-best-of-4</c>. The
+    /// largest is the number of completions per prompt.
+    /// </summary>
+    public IReadOnlyList<int> BestOfN { get; init; } = [];
+
     /// <summary>What decides whether a completion passes (score ≥ 1); the math verifier by default.</summary>
     public IReward Verifier { get; init; } = new MathReward();
 
@@ -57,7 +63,7 @@ public sealed record Evaluate : Stage, IValidated
 
     /// <summary>Most tokens that go through a model at once.</summary>
     [Range(16, int.MaxValue)]
-    public int MicroBatchTokens { get; init; } = 8192;
+    public int MicroBatchTokens { get; init; } = 2048;
 
     /// <summary>How many prompts' completions are kept for the report.</summary>
     [Range(0, 10000)]
@@ -75,6 +81,10 @@ public sealed record Evaluate : Stage, IValidated
     {
         if (PassAtK.Any(k => k < 1))
             yield return (nameof(PassAtK), $"k is {PassAtK.Min()} but must be at least 1");
+        if (BestOfN.Any(n => n < 1))
+            yield return (nameof(BestOfN), $"n is {BestOfN.Min()} but must be at least 1");
+        if (BestOfN.Count > 0 && Reward is null)
+            yield return (nameof(BestOfN), "the best is the one with the highest reward, of which there is none; add reward");
         if (RewardModels.Count > 0 && Pairs is null)
             yield return (nameof(RewardModels), "their accuracy is measured on pairs; name held-out ones under pairs");
     }

@@ -24,7 +24,7 @@ internal sealed class PolicyEvaluation : IDisposable
         (this.stage, this.context) = (stage, context);
         var data = context.Open(stage.Data);
         examples = [.. Enumerable.Range(0, data.Count).Select(i => data[i])];
-        samples = stage.PassAtK.DefaultIfEmpty(1).Max();
+        samples = stage.PassAtK.Concat(stage.BestOfN).DefaultIfEmpty(1).Max();
         scorer = stage.Reward is { } source ? new RewardScorer(source, context, stage.MicroBatchTokens) : null;
         referenceName = stage.Reference ?? stage.Policies.FirstOrDefault();
         if (stage.Temperature > 0 && referenceName is not null)
@@ -45,8 +45,9 @@ internal sealed class PolicyEvaluation : IDisposable
         var rows = new MeasuredRows(policyName);
         if (stage.PassAtK.Count > 0)
             AddPassRates(rollout, rows);
-        if (stage.Judge is { } judge)
-            AddJudgement(rollout, judge, rows);
+        var judged = stage.Judge is { } judge ? Judged(rollout, judge) : null;
+        if (judged is not null)
+            AddJudgement(rollout, judged, rows);
         if (scorer is not null)
             rows.AddMean("reward", rollout.Groups().Select(group => group.Average(trajectory => trajectory.Score)));
         if (reference is not null && policyName == referenceName)
@@ -55,9 +56,10 @@ internal sealed class PolicyEvaluation : IDisposable
             AddKl(rollout, reference, rows);
         rows.AddMean("length", rollout.Trajectories.Select(trajectory => (double)trajectory.Length));
         rows.Add("clipped_ratio", rollout.Trajectories.Average(trajectory => trajectory.IsTruncated ? 1.0 : 0));
-        rows.Add("distinct-2", Diversity.Distinct(rollout.Trajectories.Select(trajectory => trajectory.Completion.Tokens), 2));
+        for (var n = 1; n <= 2; n++)
+            rows.Add($"distinct-{n}", Diversity.Distinct(rollout.Trajectories.Select(trajectory => trajectory.Completion.Tokens), n));
         Keep(rollout, policyName);
-        return rows.All;
+        return [.. rows.All, .. stage.BestOfN.Distinct().Order().SelectMany(n => BestOf(rollout, judged, n, policyName))];
     }
 
     public void Dispose()
@@ -79,16 +81,44 @@ internal sealed class PolicyEvaluation : IDisposable
             rows.AddMean($"pass@1[difficulty={level}]", correct.Where((_, i) => examples[i].Difficulty == level).Select(c => PassAtK.Problem(samples, c, 1)));
     }
 
-    private void AddJudgement(Rollout rollout, IReward judge, MeasuredRows rows)
+    /// <summary>The judge's score and points against the reference completion of each trajectory, group by group.</summary>
+    private static (double[] Gold, double[] Points)[] Judged(Rollout rollout, IReward judge) => [.. rollout.Groups().AsParallel().AsOrdered().Select(group =>
     {
-        var judged = rollout.Groups().AsParallel().AsOrdered().WithCancellation(context.Cancellation).Select(group =>
+        var human = judge.Score(group[0].Example, group[0].Example.Completion!);
+        var scores = group.Select(trajectory => judge.Score(trajectory.Example, trajectory.Text)).ToArray();
+        return (scores, Array.ConvertAll(scores, score => WinRate.Points(WinRate.Compare(score, human))));
+    })];
+
+    private void AddJudgement(Rollout rollout, (double[] Gold, double[] Points)[] judged, MeasuredRows rows)
+    {
+        rows.AddMean("win_rate", judged.Select(group => group.Points.Average()));
+        var differences = rollout.Groups().Select(group =>
         {
-            var human = judge.Score(group[0].Example, group[0].Example.Completion!);
-            var scores = group.Select(trajectory => judge.Score(trajectory.Example, trajectory.Text)).ToArray();
-            return (Gold: scores.Average(), Win: scores.Average(score => WinRate.Points(WinRate.Compare(score, human))));
-        }).ToArray();
-        rows.AddMean("win_rate", judged.Select(pair => pair.Win));
-        rows.AddMean("gold", judged.Select(pair => pair.Gold));
+            var human = context.Tokenizer.Encode(group[0].Example.Completion!).Length;
+            return group.Select(trajectory => (double)(trajectory.Length - (trajectory.IsTruncated ? 0 : 1) - human)).ToArray();
+        });
+        rows.AddEstimate("win_rate_length_controlled", LengthControlledWinRate.Of([.. judged.Select(group => group.Points)], [.. differences]));
+        rows.AddMean("gold", judged.Select(group => group.Gold.Average()));
+    }
+
+    private static List<KeyValuePair<string, double>> BestOf(Rollout rollout, (double[] Gold, double[] Points)[]? judged, int n, string policyName)
+    {
+        var rows = new MeasuredRows($"{policyName}-best-of-{n}");
+        var groups = rollout.Groups().ToArray();
+        var rewards = groups.Select(group => group.Select(trajectory => trajectory.Score).ToArray()).ToArray();
+        if (judged is not null)
+        {
+            AddBest("win_rate", (_, i) => judged[i].Points);
+            AddBest("gold", (_, i) => judged[i].Gold);
+        }
+
+        AddBest("reward", (_, i) => rewards[i]);
+        rows.Add("kl", BestOfN.Kl(n));
+        AddBest("length", (group, _) => [.. group.Select(trajectory => (double)trajectory.Length)]);
+        return rows.All;
+
+        void AddBest(string metric, Func<IReadOnlyList<Trajectory>, int, double[]> values) =>
+            rows.AddMean(metric, groups.Select((group, i) => BestOfN.Expectation(rewards[i], values(group, i), n)));
     }
 
     private void AddKl(Rollout rollout, Transformer model, MeasuredRows rows)
@@ -138,11 +168,13 @@ internal sealed class MeasuredRows(string subject)
     public void Add(string metric, double value) => All.Add(new($"{metric}/{subject}", value));
 
     /// <summary>The mean over prompts and its standard error s/√n.</summary>
-    public void AddMean(string metric, IEnumerable<double> values)
+    public void AddMean(string metric, IEnumerable<double> values) => AddEstimate(metric, Estimate.Mean([.. values]));
+
+    /// <summary>A number with its standard error.</summary>
+    public void AddEstimate(string metric, Estimate estimate)
     {
-        var mean = Estimate.Mean([.. values]);
-        Add(metric, mean.Value);
-        if (mean.Count > 1)
-            Add(metric + "_se", mean.StandardError);
+        Add(metric, estimate.Value);
+        if (estimate.Count > 1)
+            Add(metric + "_se", estimate.StandardError);
     }
 }

@@ -10,7 +10,8 @@ namespace LlmRL.Models;
 /// </summary>
 public static class ModelFolder
 {
-    private const string ConfigName = "config.json", GenerationName = "generation_config.json", ShiftKey = "score_shift";
+    internal const string ConfigName = "config.json";
+    private const string GenerationName = "generation_config.json", ShiftKey = "score_shift";
 
     /// <summary>Whether a path looks like a model folder.</summary>
     public static bool IsModel(string path) => File.Exists(Path.Combine(path, ConfigName));

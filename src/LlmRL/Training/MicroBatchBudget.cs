@@ -18,6 +18,15 @@ internal sealed class MicroBatchBudget(TrainingStage stage, IDictionary<string, 
     /// <summary>Most tokens of a micro-batch.</summary>
     public int Tokens => state.TryGetValue(StateKey, out var tokens) ? (int)tokens : stage.MicroBatchTokens;
 
+    /// <summary>Runs a pass that fills in numbers, which it may do again from the start.</summary>
+    public bool Run(Action<int> pass) => Run(
+        tokens =>
+        {
+            pass(tokens);
+            return true;
+        },
+        undo: () => { });
+
     /// <summary>
     /// Runs a pass over a whole minibatch. Where memory runs out, what it has added so far is undone and the pass is run again with half the tokens: the sum
     /// of gradients is the same up to rounding, however the minibatch is cut.

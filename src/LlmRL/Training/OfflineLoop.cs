@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Models;
@@ -27,17 +26,20 @@ public static class OfflineLoop
         for (var step = start; step < stage.Steps; step++)
         {
             checkpoints.StopWhereAsked(step, tokens);
-            var clock = Stopwatch.StartNew();
+            var clock = new StepClock();
             var batch = Take(stage, context, data, order, step, models.ContextLength);
-            var metrics = budget.Run(size => Learn(stage with { MicroBatchTokens = size }, models, batch), undo: models.Trained.Parameters.ZeroGradients);
+            if (stage.ReferenceModel is not null)
+                clock.Time("reference", () => budget.Run(size => models.AddReferenceLogProbs(batch, size)));
+            var metrics = clock.Time("forward_backward", () => budget.Run(
+                size => Accumulate(stage with { MicroBatchTokens = size }, models.Trained, batch, train: true), undo: models.Trained.Parameters.ZeroGradients));
             var learningRate = stage.LearningRateAt(step);
-            var norm = context.Guard(step, metrics, () => models.Optimizer.Step(learningRate),
-                reason => SavedBatch.Save(context, stage with { MicroBatchTokens = budget.Tokens }, step, reason, models.Trained, batch));
+            var norm = clock.Time("optimizer", () => context.Guard(step, metrics, () => models.Optimizer.Step(learningRate),
+                reason => SavedBatch.Save(context, stage with { MicroBatchTokens = budget.Tokens }, step, reason, models.Trained, batch)));
             tokens += batch.Sum(example => example.Length);
             context.Log.Step(step + 1, [
                 .. metrics.Means(), new("grad_norm", norm), new("learning_rate", learningRate), new("num_tokens", tokens),
-                new("epoch", (step + 1.0) * stage.BatchSize / data.Count), new("step_time", clock.Elapsed.TotalSeconds),
-                new("tokens_per_second", batch.Sum(example => example.Length) / clock.Elapsed.TotalSeconds)]);
+                new("epoch", (step + 1.0) * stage.BatchSize / data.Count), .. clock.Metrics(),
+                new("tokens_per_second", batch.Sum(example => example.Length) / clock.Seconds)]);
             checkpoints.AfterStep(step + 1, tokens);
         }
 
@@ -76,12 +78,6 @@ public static class OfflineLoop
         }
 
         return batch.Count > 0 ? batch : throw new BadInputException($"stage {stage.Name}: every row of step {step + 1} has more than {limit} tokens; raise max_length or max_position_embeddings, or shorten the data.");
-    }
-
-    private static BatchMetrics Learn(OfflineStage stage, OfflineModels models, List<EncodedExample> batch)
-    {
-        models.AddReferenceLogProbs(batch, stage.MicroBatchTokens);
-        return Accumulate(stage, models.Trained, batch, train: true);
     }
 
     internal static BatchMetrics Accumulate(OfflineStage stage, Transformer model, IReadOnlyList<EncodedExample> batch, bool train, CancellationToken cancellation = default)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using LlmRL.Algorithms;
 using LlmRL.Models;
 using LlmRL.Rollouts;
@@ -23,14 +22,16 @@ public static class OnlineLoop
         for (var step = start; step < stage.Steps; step++)
         {
             checkpoints.StopWhereAsked(step, tokens);
-            var clock = Stopwatch.StartNew();
+            var clock = new StepClock();
             var metrics = new BatchMetrics();
             var now = stage.At(step, checkpoints.State);
-            var rollout = checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step, checkpoints.State)));
-            var sampled = clock.Elapsed;
-            checkpoints.SaveWhereStopped(step, tokens, () => budget.Run(size => models.AddModelOutputs(rollout, size), undo: () => { }));
+            var rollout = clock.Time("sampling", () => checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step, checkpoints.State))));
+            if (models.Reference is not null)
+                clock.Time("reference", () => checkpoints.SaveWhereStopped(step, tokens, () => budget.Run(size => models.AddReferenceLogProbs(rollout, size))));
+            if (models.Value is not null)
+                clock.Time("values", () => checkpoints.SaveWhereStopped(step, tokens, () => budget.Run(size => models.AddValues(rollout, size))));
             now.ComputeAdvantages(rollout, checkpoints.State, metrics);
-            Learn(now, context, models, rollout, step, metrics, budget);
+            Learn(now, context, models, rollout, step, metrics, (clock, budget));
             now.AdaptBeta(rollout, checkpoints.State);
             models.RefreshReference(step + 1);
             sampler.WeightsChanged();
@@ -39,8 +40,7 @@ public static class OnlineLoop
             RolloutMetrics.Add(rollout, now, metrics);
             context.Log.Step(step + 1, [
                 .. metrics.Means(), new("learning_rate", stage.LearningRateAt(step)), new("num_tokens", tokens), new("episode", (step + 1.0) * rollout.Trajectories.Count),
-                new("step_time", clock.Elapsed.TotalSeconds), new("time/sampling", sampled.TotalSeconds),
-                new("tokens_per_second", rollout.TokenCount / clock.Elapsed.TotalSeconds)]);
+                .. clock.Metrics(), new("tokens_per_second", rollout.TokenCount / clock.Seconds)]);
             RolloutMetrics.LogSamples(rollout, stage, context, step);
             checkpoints.AfterStep(step + 1, tokens);
         }
@@ -51,7 +51,8 @@ public static class OnlineLoop
     }
 
     /// <summary>Epochs × minibatches of optimizer steps over one rollout.</summary>
-    private static void Learn(OnlineStage stage, StageContext context, OnlineModels models, Rollout rollout, int step, BatchMetrics metrics, MicroBatchBudget budget)
+    private static void Learn(
+        OnlineStage stage, StageContext context, OnlineModels models, Rollout rollout, int step, BatchMetrics metrics, (StepClock Clock, MicroBatchBudget Budget) means)
     {
         var units = rollout.Trajectories.Chunk(stage.LossUnit).ToArray();
         var learningRate = stage.LearningRateAt(step);
@@ -61,7 +62,8 @@ public static class OnlineLoop
                 new RandomStream(CounterRandom.Key(context.Key("minibatches"), (ulong)step, (ulong)epoch)).Shuffle<Trajectory[]>(units);
             foreach (var minibatch in units.Chunk((units.Length + stage.NumMiniBatches - 1) / stage.NumMiniBatches))
             {
-                var part = budget.Run(size => Accumulate(stage with { MicroBatchTokens = size }, models, minibatch, firstEpoch: epoch == 0), undo: models.DropGradients);
+                var part = means.Clock.Time("forward_backward", () => means.Budget.Run(
+                    size => Accumulate(stage with { MicroBatchTokens = size }, models, minibatch, firstEpoch: epoch == 0), undo: models.DropGradients));
                 metrics.Add(part);
                 if (part["approx_kl"] > stage.TargetKl)
                 {
@@ -70,8 +72,8 @@ public static class OnlineLoop
                     return;
                 }
 
-                metrics.Add("grad_norm", context.Guard(step, part, () => models.Step(learningRate),
-                    reason => SavedBatch.Save(context, stage with { MicroBatchTokens = budget.Tokens }, step, reason, models, minibatch.SelectMany(unit => unit))), 1);
+                metrics.Add("grad_norm", means.Clock.Time("optimizer", () => context.Guard(step, part, () => models.Step(learningRate),
+                    reason => SavedBatch.Save(context, stage with { MicroBatchTokens = means.Budget.Tokens }, step, reason, models, minibatch.SelectMany(unit => unit)))), 1);
             }
         }
 

@@ -47,19 +47,8 @@ public sealed class OnlineModels : IDisposable
     /// <summary>What a checkpoint holds.</summary>
     public List<(string Name, Transformer Model, AdamW? Optimizer)> Trained { get; }
 
-    /// <summary>Fills in what the reference and the value network say of the samples.</summary>
-    /// <param name="rollout">The samples.</param>
-    /// <param name="microBatchTokens">Most tokens that go through a model at once.</param>
-    /// <returns>The samples.</returns>
-    public Rollout AddModelOutputs(Rollout rollout, int microBatchTokens)
-    {
-        AddReferenceLogProbs(rollout, microBatchTokens);
-        AddValues(rollout, microBatchTokens);
-        return rollout;
-    }
-
     /// <summary>Fills in <see cref="Trajectory.ReferenceLogProbs"/>.</summary>
-    private void AddReferenceLogProbs(Rollout rollout, int microBatchTokens)
+    public void AddReferenceLogProbs(Rollout rollout, int microBatchTokens)
     {
         if (Reference is not { } reference)
             return;
@@ -71,7 +60,7 @@ public sealed class OnlineModels : IDisposable
     }
 
     /// <summary>Fills in <see cref="Trajectory.Values"/>.</summary>
-    private void AddValues(Rollout rollout, int microBatchTokens)
+    public void AddValues(Rollout rollout, int microBatchTokens)
     {
         if (Value is not { } value)
             return;

@@ -29,7 +29,7 @@ public sealed class PolicySampler : IDisposable
     {
         var prompts = examples.Select(example => context.EncodePrompt(example)).ToArray();
         var trajectories = new Trajectory[examples.Count * samplesPerPrompt];
-        options = options with { StopIds = policy.Config.StopIds(context.Tokenizer.EosId) };
+        options = options with { StopIds = context.Run.IgnoresStops ? [] : policy.Config.StopIds(context.Tokenizer.EosId) };
         using var pending = scorer?.Begin();
         engine.Generate(prompts, samplesPerPrompt, options, key, completion =>
         {

@@ -53,6 +53,9 @@ public sealed class RunEnvironment
     /// <summary>Whether a stage continues from its newest checkpoint.</summary>
     public bool Resume { get; init; }
 
+    /// <summary>Whether completions run on to their full length whatever is sampled, for measuring speed.</summary>
+    public bool IgnoresStops { get; init; }
+
     /// <summary>Opens a data set; the same source gives the same object.</summary>
     public IExampleSource Open(DataSource source)
     {

@@ -104,11 +104,7 @@ public sealed class StageCheckpoints : IDisposable
     public void StopWhereAsked(int step, long tokens)
     {
         stateBefore = [.. State];
-        SaveWhereStopped(step, tokens, () =>
-        {
-            context.Cancellation.ThrowIfCancellationRequested();
-            return true;
-        });
+        SaveWhereStopped(step, tokens, context.Cancellation.ThrowIfCancellationRequested);
     }
 
     /// <summary>
@@ -133,6 +129,13 @@ public sealed class StageCheckpoints : IDisposable
             throw;
         }
     }
+
+    /// <summary>The same for a part without a result.</summary>
+    public void SaveWhereStopped(int step, long tokens, Action part) => SaveWhereStopped(step, tokens, () =>
+    {
+        part();
+        return true;
+    });
 
     /// <summary>Writes a checkpoint as of the step's beginning, and waits until it is on the disk. The step's weights must not have changed.</summary>
     public void Write(int step, long tokens)

@@ -9,7 +9,7 @@ public sealed class KernelsTests
 {
     private const double ForwardTolerance = 1e-6, GradientTolerance = 1e-5;
 
-    public static TheoryData<string> Shapes => ["llama-grouped", "gpt2", "exact-gelu", "qwen2", "qwen2-window", "mistral", "qwen3", "qwen3-window", "gpt_neox", "gpt_neox-serial", "no-final-norm", "yarn", "llama3"];
+    public static TheoryData<string> Shapes => ["llama-grouped", "llama-registers", "gpt2", "exact-gelu", "qwen2", "qwen2-window", "mistral", "qwen3", "qwen3-window", "gpt_neox", "gpt_neox-serial", "no-final-norm", "yarn", "llama3"];
 
     [Theory]
     [MemberData(nameof(Shapes))]

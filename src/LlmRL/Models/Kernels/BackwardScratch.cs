@@ -38,7 +38,7 @@ internal unsafe struct BackwardScratch
         _partials = Take((2L * inputs.Config.NumLayers + 1) * _tiles * 2 * _width);
         _headPartials = Take(inputs.Config.QkNorm ? (long)inputs.Config.NumLayers * _tiles * 2 * _headWidth : 0);
         _ownFloats = Lanes.RoundUp(inputs.Tiles.Size * Math.Max(shape.Width, shape.Inner));
-        _ownFloats = Math.Max(_ownFloats, 2 * CausalAttention.BlockFloats(inputs.MaxLength));
+        _ownFloats = Math.Max(_ownFloats, CausalAttention.ScratchFloats(inputs.MaxLength, _headWidth));
         _own = Take(KernelTeam.Threads * _ownFloats);
         floats = at - start;
     }
@@ -74,6 +74,6 @@ internal unsafe struct BackwardScratch
     /// <summary>Sums of the query and key norms' weight gradients of a layer over one tile, (2, E).</summary>
     public readonly float* HeadNormPartial(int layer, int tile) => _headPartials + ((long)layer * _tiles + tile) * 2 * _headWidth;
 
-    /// <summary>A thread's own memory: a tile of (D) or (F), or two blocks of attention scores.</summary>
+    /// <summary>A thread's own memory: a tile of (D) or (F), or attention's scratch.</summary>
     public readonly float* Own(int worker) => _own + worker * _ownFloats;
 }

@@ -14,12 +14,18 @@ internal static unsafe class CausalAttention
     /// <summary>Queries in a block.</summary>
     public const int BlockRows = 64;
 
-    /// <summary>Floats of one block's scores for sequences of up to <paramref name="length"/> tokens.</summary>
-    public static long BlockFloats(int length) => (long)BlockRows * Lanes.RoundUp(length);
+    /// <summary>Floats of scratch for sequences of up to <paramref name="length"/> tokens: two blocks of scores.</summary>
+    public static long ScratchFloats(int length, int headDim) => Math.Max(2 * BlockFloats(length), ShortAttention.Floats(Math.Min(length, ShortAttention.MaxLength), headDim));
 
     /// <summary>Computes the heads' outputs and the logarithm of each row's sum of exponentials.</summary>
     public static void Forward(in AttentionTask task, float* scores)
     {
+        if (ShortAttention.Fits(task))
+        {
+            ShortAttention.Forward(task, scores);
+            return;
+        }
+
         int width = task.HeadDim, stride = task.RowStride, rowFloats = Lanes.RoundUp(task.Length);
         var scale = (float)(1 / Math.Sqrt(width));
         var inverses = stackalloc float[BlockRows];
@@ -51,9 +57,15 @@ internal static unsafe class CausalAttention
     /// <param name="task">The forward pass's task, its output and sums filled.</param>
     /// <param name="gradOutput">dO, strided as the output.</param>
     /// <param name="grad">Where dQ, dK and dV go, strided as the input.</param>
-    /// <param name="scores">Scratch for two blocks.</param>
+    /// <param name="scores"><see cref="ScratchFloats"/> floats.</param>
     public static void Backward(in AttentionTask task, float* gradOutput, in AttentionGradient grad, float* scores)
     {
+        if (ShortAttention.Fits(task))
+        {
+            ShortAttention.Backward(task, gradOutput, grad, scores);
+            return;
+        }
+
         int width = task.HeadDim, stride = task.RowStride, rowFloats = Lanes.RoundUp(task.Length), outputStride = task.OutputStride;
         var scale = (float)(1 / Math.Sqrt(width));
         var gradScores = scores + BlockFloats(task.Length);
@@ -90,6 +102,8 @@ internal static unsafe class CausalAttention
             }
         }
     }
+
+    private static long BlockFloats(int length) => (long)BlockRows * Lanes.RoundUp(length);
 
     /// <summary>Scores of keys before the window: e^−∞ = 0.</summary>
     private static void Hide(float* scores, int count) => new Span<float>(scores, count).Fill(float.NegativeInfinity);

@@ -55,7 +55,7 @@ internal sealed unsafe class TransformerForward : IParallelBody
     }
 
     private static long WorkerFloats(KernelInputs inputs) =>
-        Math.Max(CausalAttention.BlockFloats(inputs.MaxLength), (long)inputs.Tiles.Size * (inputs.Shape.Width + inputs.Shape.Inner + inputs.Shape.Up) + Lanes.Width) / Lanes.Width * Lanes.Width
+        Math.Max(CausalAttention.ScratchFloats(inputs.MaxLength, inputs.Config.HeadDim), (long)inputs.Tiles.Size * (inputs.Shape.Width + inputs.Shape.Inner + inputs.Shape.Up) + Lanes.Width) / Lanes.Width * Lanes.Width
         + Lanes.Width;
 
     private void Embed(int tile)

@@ -21,7 +21,7 @@ public static class RecipeBinder
     {
         var ignored = new RecipeFaults();
         return RecipeParser.Parse(RecipeParser.ReadFile(path), path, hasLines: true, ignored) is { } root
-            ? RecipeNodes.Locate(overrides.Count == 0 ? root : Apply(root, ValueShape.Of(typeof(T)), overrides, ignored), key).ToString()
+            ? RecipeNodes.Locate(Apply(RecipeInheritance.Resolve(root, path, ignored), overrides.Count == 0 ? null : ValueShape.Of(typeof(T)), overrides, ignored), key).ToString()
             : path;
     }
 
@@ -51,7 +51,7 @@ public static class RecipeBinder
         if (root is RecipeScalar { Text: null })
             root = new RecipeMapping(root.Mark);
         if (root is RecipeMapping)
-            root = Apply(root, shape, overrides(faults), faults);
+            root = Apply(RecipeInheritance.Resolve(root, file, faults), shape, overrides(faults), faults);
         object? value = null;
         if (root is not null)
             value = new BinderPass(faults).Bind(root, shape, "");
@@ -59,8 +59,8 @@ public static class RecipeBinder
         return (T)value!;
     }
 
-    /// <summary>Overrides of variables first, then the variables, then the other overrides: these may reach into what a variable holds.</summary>
-    private static RecipeNode Apply(RecipeNode root, ValueShape shape, IEnumerable<RecipeOverride> overrides, RecipeFaults faults)
+    /// <summary>The scale and overrides of variables first, then the variables, then the other overrides: these may reach into what a variable holds.</summary>
+    private static RecipeNode Apply(RecipeNode root, ValueShape? shape, IEnumerable<RecipeOverride> overrides, RecipeFaults faults)
     {
         var (variables, settings) = (new List<RecipeOverride>(), new List<RecipeOverride>());
         foreach (var setting in overrides)

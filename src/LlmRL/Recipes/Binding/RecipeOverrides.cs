@@ -20,7 +20,7 @@ internal sealed class RecipeOverrides
     }
 
     /// <summary>The root after the override; with a fault added, unchanged.</summary>
-    public static RecipeNode Apply(RecipeNode root, ValueShape shape, RecipeOverride setting, RecipeFaults faults) =>
+    public static RecipeNode Apply(RecipeNode root, ValueShape? shape, RecipeOverride setting, RecipeFaults faults) =>
         new RecipeOverrides(setting, faults).Put(root, shape, 0) ?? root;
 
     /// <summary>What takes the place of <paramref name="node"/> (null: absent) once the parts from <paramref name="index"/> on are set in it; null after a fault.</summary>
