@@ -50,7 +50,7 @@ public static class CheckpointManifest
         }
         catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or IOException or FormatException)
         {
-            return fault.Message;
+            return $"{FileName} cannot be read ({fault.Message})";
         }
     }
 

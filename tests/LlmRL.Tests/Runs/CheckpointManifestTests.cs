@@ -31,7 +31,7 @@ public sealed class CheckpointManifestTests : IDisposable
     [InlineData("cut", "has 9 bytes instead of 10")]
     [InlineData("lose", "value/weights is missing")]
     [InlineData("no manifest", "manifest.json is missing")]
-    [InlineData("torn manifest", "JSON")]
+    [InlineData("torn manifest", "manifest.json cannot be read")]
     public void A_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(string damage, string text)
     {
         var checkpoint = run.Checkpoint("sft", 6);
