@@ -49,7 +49,7 @@ internal sealed class PolicyEvaluation : IDisposable
         if (judged is not null)
             AddJudgement(rollout, judged, rows);
         if (scorer is not null)
-            rows.AddMean("reward", rollout.Groups().Select(group => group.Average(trajectory => trajectory.Score)));
+            AddRewards(rollout, rows);
         if (reference is not null && policyName == referenceName)
             rows.Add("kl", 0);
         else if (reference is not null)
@@ -66,6 +66,15 @@ internal sealed class PolicyEvaluation : IDisposable
     {
         scorer?.Dispose();
         reference?.Dispose();
+    }
+
+    /// <summary>Mean score over prompts; completions that a server could not score are left out and counted.</summary>
+    private static void AddRewards(Rollout rollout, MeasuredRows rows)
+    {
+        var scored = rollout.Groups().Select(group => group.Where(trajectory => !double.IsNaN(trajectory.Score)).Select(trajectory => trajectory.Score).ToArray());
+        rows.AddMean("reward", scored.Where(scores => scores.Length > 0).Select(scores => scores.Average()));
+        if (rollout.Trajectories.Count(trajectory => trajectory.FailedRewards.Count > 0) is > 0 and var failures)
+            rows.Add("reward_failures", failures);
     }
 
     private void AddPassRates(Rollout rollout, MeasuredRows rows)
@@ -118,7 +127,9 @@ internal sealed class PolicyEvaluation : IDisposable
         return rows.All;
 
         void AddBest(string metric, Func<IReadOnlyList<Trajectory>, int, double[]> values) =>
-            rows.AddMean(metric, groups.Select((group, i) => BestOfN.Expectation(rewards[i], values(group, i), n)));
+            // A group that could not be scored has no best.
+            rows.AddMean(metric, groups.Index().Where(pair => !rewards[pair.Index].Any(double.IsNaN))
+                .Select(pair => BestOfN.Expectation(rewards[pair.Index], values(pair.Item, pair.Index), n)));
     }
 
     private void AddKl(Rollout rollout, Transformer model, MeasuredRows rows)
@@ -143,7 +154,7 @@ internal sealed class PolicyEvaluation : IDisposable
         {
             var trajectory = rollout.Trajectories[i * samples];
             double? score = stage.Judge?.Score(examples[i], trajectory.Text) ?? (stage.PassAtK.Count > 0 ? stage.Verifier.Score(examples[i], trajectory.Text)
-                : scorer is null ? null : trajectory.Score);
+                : scorer is null || double.IsNaN(trajectory.Score) ? null : trajectory.Score);
             context.Log.Sample(new SampleRow
             {
                 Step = 0,

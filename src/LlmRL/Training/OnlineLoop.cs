@@ -1,5 +1,6 @@
 using LlmRL.Algorithms;
 using LlmRL.Models;
+using LlmRL.Rewards;
 using LlmRL.Rollouts;
 using LlmRL.Runs;
 using static TorchSharp.torch;
@@ -25,7 +26,7 @@ public static class OnlineLoop
             var clock = new StepClock();
             var metrics = new BatchMetrics();
             var now = stage.At(step, checkpoints.State);
-            var rollout = clock.Time("sampling", () => checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step, checkpoints.State))));
+            var rollout = clock.Time("sampling", () => Sample(sampler, context, checkpoints, step, tokens));
             if (models.Reference is not null)
                 clock.Time("reference", () => checkpoints.SaveWhereStopped(step, tokens, () => budget.Run(size => models.AddReferenceLogProbs(rollout, size))));
             if (models.Value is not null)
@@ -48,6 +49,22 @@ public static class OnlineLoop
         checkpoints.Complete();
         context.SaveFinal(models.Policy);
         return context.Summary(stage, RewardTrend(context));
+    }
+
+    /// <summary>Samples and scores. Where the run is asked to stop, or a reward server fails, the completed steps are in a checkpoint.</summary>
+    private static Rollout Sample(TrajectorySampler sampler, StageContext context, StageCheckpoints checkpoints, int step, long tokens)
+    {
+        try
+        {
+            return checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step, checkpoints.State)));
+        }
+        catch (RewardFailedException fault)
+        {
+            var (directory, stage) = (context.Run.Directory, context.Stage.Name);
+            if (!directory.CheckpointSteps(stage).Contains(step))
+                checkpoints.Write(step, tokens);
+            throw new RewardFailedException($"stage {stage}, step {step + 1}: {fault.Message} The {step} steps before are in {directory.Checkpoint(stage, step)}; the same command with --resume goes on from there.", fault);
+        }
     }
 
     /// <summary>Epochs × minibatches of optimizer steps over one rollout.</summary>
