@@ -1,5 +1,4 @@
 using System.Globalization;
-using LlmRL;
 using LlmRL.Faults;
 using LlmRL.Runs;
 
