@@ -79,7 +79,7 @@ internal sealed class PolicyEvaluation : IDisposable
 
     private void AddPassRates(Rollout rollout, MeasuredRows rows)
     {
-        var correct = rollout.Groups().AsParallel().AsOrdered()
+        var correct = rollout.Groups().AsParallel().AsOrdered().WithCancellation(context.Cancellation)
             .Select(group => group.Count(trajectory => stage.Verifier.Score(trajectory.Example, trajectory.Text) >= 1)).ToArray();
         foreach (var k in stage.PassAtK.Distinct().Order())
             rows.AddMean($"pass@{k}", correct.Select(c => PassAtK.Problem(samples, c, k)));
@@ -138,6 +138,7 @@ internal sealed class PolicyEvaluation : IDisposable
         var share = new BatchShare(rollout.Trajectories.Count, rollout.TokenCount);
         foreach (var micro in MicroBatches.Split(rollout.Trajectories, trajectory => trajectory.Prompt.Length + trajectory.Length, stage.MicroBatchTokens))
         {
+            context.Cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             using var batch = new PolicyBatch(micro, model.Device, share) { Metrics = new BatchMetrics() };
             using var forward = batch.Forward(model, stage.Temperature);
