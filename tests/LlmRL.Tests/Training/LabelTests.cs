@@ -9,7 +9,7 @@ namespace LlmRL.Tests.Training;
 public class LabelTests
 {
     private const string Sampling = "data: { generator: arithmetic, split: reward, count: 60 }, max_completion_length: 8";
-    private const string Judge = "judge: { length: { target: 8, characters: true } }";
+    private const string Judge = "judge: { length: { target: 8, unit: characters } }";
 
     private static JsonElement[] Rows(TinyRun run, string stage) =>
         [.. File.ReadLines(Label.FileOf(run.Directory, stage)).Select(line => JsonDocument.Parse(line).RootElement)];
