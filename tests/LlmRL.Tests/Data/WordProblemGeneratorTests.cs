@@ -8,7 +8,7 @@ namespace LlmRL.Tests.Data;
 public sealed partial class WordProblemGeneratorTests
 {
     private static readonly string[] Names = ["Ann", "Ben", "Cora", "Dan", "Eva", "Finn", "Gina", "Hugo"];
-    private static readonly string[] More = ["buys", "finds", "gets", "wins", "borrows", "collects"], Fewer = ["sells", "loses", "eats", "drops", "lends", "spoils"];
+    private static readonly string[] More = ["buys", "finds", "gets", "wins", "borrows", "collects"], Fewer = ["sells", "loses", "eats", "drops", "lends", "spoils"], Rests = ["rests", "sleeps", "reads", "sings"];
     private static readonly string[] Things = ["apples", "pears", "plums", "cakes", "eggs", "nuts"];
     private static readonly string[] Days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
@@ -32,6 +32,7 @@ public sealed partial class WordProblemGeneratorTests
             Assert.Equal(operations, lines.Count);
             Assert.All(lines, line => Assert.True(IsRight(line), line.Value));
             Assert.All(lines, line => Assert.InRange(Number(line, 4), 0, 60));
+            Assert.Equal(Days.Sum(day => Regex.Matches(example.Prompt, day).Count), Days.Sum(day => Regex.Matches(example.Completion!, day).Count));
             levels.Add(example.Difficulty);
         }
 
@@ -59,8 +60,8 @@ public sealed partial class WordProblemGeneratorTests
         var test = Prompts("test", 4000).ToList();
         var sentences = trained.SelectMany(Sentences).ToHashSet();
 
-        Assert.Equal(2 + 5 + 2, test.SelectMany(Sentences).Distinct().Count());
-        Assert.Equal(5 + 9 + 3, sentences.Count);
+        Assert.Equal(2 + 5 + 2 + 2, test.SelectMany(Sentences).Distinct().Count());
+        Assert.Equal(5 + 9 + 4 + 3, sentences.Count);
         Assert.DoesNotContain(test.SelectMany(Sentences), sentences.Contains);
         Assert.Subset(trained.SelectMany(Words).ToHashSet(), test.SelectMany(Words).ToHashSet());
     }
@@ -142,7 +143,7 @@ public sealed partial class WordProblemGeneratorTests
     /// <summary>Sentences without numbers, names and what else varies within a template.</summary>
     private static IEnumerable<string> Sentences(string prompt) => Split(prompt).Select(sentence => Regex.Replace(sentence, @"\w+", match =>
         Names.Contains(match.Value) || match.Value is "she" or "he" or "She" or "He" ? "WHO" : Things.Contains(match.Value) ? "THINGS"
-        : Days.Contains(match.Value) ? "DAY" : More.Contains(match.Value) || Fewer.Contains(match.Value) ? "DOES"
+        : Days.Contains(match.Value) ? "DAY" : More.Contains(match.Value) || Fewer.Contains(match.Value) || Rests.Contains(match.Value) ? "DOES"
         : char.IsDigit(match.Value[0]) ? "N" : match.Value));
 
     // As the tokenizer of words sees them: with the space before.

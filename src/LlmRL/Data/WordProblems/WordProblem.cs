@@ -3,7 +3,7 @@ using System.Text;
 
 namespace LlmRL.Data;
 
-/// <summary>What a word problem says, whatever its words: so many at the start, then one event a day.</summary>
+/// <summary>What a word problem says, whatever its words: so many at the start, then one event a day, or none.</summary>
 /// <param name="Start">How many there are at the start.</param>
 /// <param name="FirstDay">Index of the first event's day in <see cref="WordProblemTemplates.Days"/>; the others follow day by day.</param>
 /// <param name="Events">What happens.</param>
@@ -15,7 +15,7 @@ internal sealed record WordProblem(int Start, int FirstDay, IReadOnlyList<WordPr
         get
         {
             var text = new StringBuilder().Append(CultureInfo.InvariantCulture, $"{Start}");
-            foreach (var happening in Events)
+            foreach (var happening in Events.Where(happening => happening.Operations > 0))
                 text.Append(CultureInfo.InvariantCulture, $"{happening.Operator}{(happening.Boxes > 0 ? $"{happening.Boxes}*" : "")}{happening.Amount}");
             return text.ToString();
         }
@@ -37,6 +37,12 @@ internal sealed record WordProblem(int Start, int FirstDay, IReadOnlyList<WordPr
         {
             var happening = Events[i];
             text.Append(CultureInfo.InvariantCulture, $" {Day(i)}");
+            if (happening.Operations == 0)
+            {
+                text.Append(CultureInfo.InvariantCulture, $" {value}.");
+                continue;
+            }
+
             var change = happening.Amount;
             if (happening.Boxes > 0 && !Operate(happening.Boxes, '*', happening.Amount, out change))
                 return null;
@@ -61,7 +67,11 @@ internal sealed record WordProblem(int Start, int FirstDay, IReadOnlyList<WordPr
 
 /// <summary>What happens on one day.</summary>
 /// <param name="Verb">What somebody does.</param>
-/// <param name="Operator">+ or -.</param>
+/// <param name="Operator">+ or -; a space where nothing changes.</param>
 /// <param name="Boxes">How many boxes of <paramref name="Amount"/> each; 0: no boxes.</param>
 /// <param name="Amount">How many.</param>
-internal readonly record struct WordProblemEvent(string Verb, char Operator, int Boxes, int Amount);
+internal readonly record struct WordProblemEvent(string Verb, char Operator, int Boxes, int Amount)
+{
+    /// <summary>How many operations it takes.</summary>
+    public int Operations => Operator == ' ' ? 0 : Boxes > 0 ? 2 : 1;
+}

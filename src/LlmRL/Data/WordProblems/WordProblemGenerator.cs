@@ -19,7 +19,7 @@ public sealed class WordProblemGenerator : IExampleSource
 
     private readonly WordProblemSettings settings;
     private readonly DataSplit split;
-    private readonly IReadOnlyList<WordProblemTemplate> openings, events, questions;
+    private readonly IReadOnlyList<WordProblemTemplate> openings, events, restDays, questions;
     private readonly int[]? distinct;
 
     /// <summary>Creates the split.</summary>
@@ -36,6 +36,7 @@ public sealed class WordProblemGenerator : IExampleSource
         Count = count;
         openings = WordProblemTemplates.Of(WordProblemTemplates.Openings, split);
         events = WordProblemTemplates.Of(WordProblemTemplates.Events, split);
+        restDays = WordProblemTemplates.Of(WordProblemTemplates.RestDays, split);
         questions = WordProblemTemplates.Of(WordProblemTemplates.Questions, split);
         if (split == DataSplit.Test)
             distinct = DistinctDraws.Collect("word_problems/test", count, Prompt, "Lower count, or raise max_operand or steps.");
@@ -64,7 +65,7 @@ public sealed class WordProblemGenerator : IExampleSource
                 Chosen = isPair ? solution : null,
                 Rejected = isPair ? Wrong(problem, answer, draw) : null,
                 Answer = answer.ToString(CultureInfo.InvariantCulture),
-                Difficulty = problem.Events.Sum(happening => happening.Boxes > 0 ? 2 : 1),
+                Difficulty = problem.Events.Sum(happening => happening.Operations),
                 Source = $"word_problems/{split.Name()}/{index}",
             };
         }
@@ -81,7 +82,7 @@ public sealed class WordProblemGenerator : IExampleSource
     private string Wrong(WordProblem problem, int answer, int draw)
     {
         var random = SlipStream(draw);
-        var rate = Math.Max(settings.SlipRate, 1.0 / problem.Events.Count);
+        var rate = Math.Max(settings.SlipRate, 1.0 / problem.Events.Sum(happening => happening.Operations));
         for (var attempt = 0; attempt < MaxAttempts; attempt++)
         {
             if (problem.Solve(settings.MaxValue, result => Slip(result, rate, random)) is { } solved && solved.Answer != answer)
@@ -125,6 +126,9 @@ public sealed class WordProblemGenerator : IExampleSource
             left -= hasBoxes ? 2 : 1;
         }
 
+        var rests = random.Next(0, Math.Min(settings.MaxRestDays, WordProblemTemplates.Days.Count - happenings.Count) + 1);
+        for (var i = 0; i < rests; i++)
+            happenings.Insert(random.Next(0, happenings.Count + 1), new WordProblemEvent(random.Pick(WordProblemTemplates.Rests), ' ', 0, 0));
         return new WordProblem(random.Next(2, settings.MaxOperand + 1), random.Next(0, WordProblemTemplates.Days.Count), happenings);
     }
 
@@ -137,7 +141,7 @@ public sealed class WordProblemGenerator : IExampleSource
         {
             var happening = problem.Events[i];
             var amount = happening.Boxes > 0 ? $"{Shown(happening.Boxes)} boxes of {Shown(happening.Amount)}" : Shown(happening.Amount);
-            sentences.Add(Fill(random.Pick(events), amount, random.NextBool() ? name : pronoun, happening.Verb, problem.Day(i)));
+            sentences.Add(Fill(random.Pick(happening.Operations > 0 ? events : restDays), amount, random.NextBool() ? name : pronoun, happening.Verb, problem.Day(i)));
         }
 
         sentences.Add(Fill(random.Pick(questions), ""));

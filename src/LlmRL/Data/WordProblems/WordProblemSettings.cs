@@ -11,6 +11,10 @@ public sealed record WordProblemSettings
     /// <summary>Fewest and most operations of a problem; the number is uniform between the two.</summary>
     public IReadOnlyList<int> Steps { get; init; } = [2, 3];
 
+    /// <summary>Most days on which nothing changes, <c>On Monday she rests.</c>; the number is uniform in [0, MaxRestDays], as far as the week has room.</summary>
+    [Range(0, MostSteps)]
+    public int MaxRestDays { get; init; } = 2;
+
     /// <summary>Numbers in the text are uniform in [2, MaxOperand].</summary>
     [Range(2, 999)]
     public int MaxOperand { get; init; } = 9;

@@ -59,6 +59,20 @@ internal static class WordProblemTemplates
         new("Then {day} comes, when {who} {verb} {amount} {things}.", IsHeldOut: true),
     ];
 
+    /// <summary>What people do on a day on which nothing changes.</summary>
+    public static IReadOnlyList<string> Rests { get; } = ["rests", "sleeps", "reads", "sings"];
+
+    /// <summary>A day on which nothing changes.</summary>
+    public static IReadOnlyList<WordProblemTemplate> RestDays { get; } =
+    [
+        new("On {day} {who} {verb}."),
+        new("{who} {verb} on {day}."),
+        new("When {day} comes, {who} {verb}."),
+        new("Then, on {day}, {who} {verb}."),
+        new("Then {who} {verb} on {day}.", IsHeldOut: true),
+        new("{day} comes and {who} {verb}.", IsHeldOut: true),
+    ];
+
     /// <summary>Last sentences.</summary>
     public static IReadOnlyList<WordProblemTemplate> Questions { get; } =
     [
