@@ -46,7 +46,7 @@ internal sealed class PolicyEvaluation : IDisposable
         var rollout = sampler.Sample(examples, samples, options, new SampleKey(context.Key("sampling"), 0), scorer);
         var rows = new MeasuredRows(policyName);
         if (stage.PassAtK.Count + stage.MajAtK.Count > 0)
-            rates.Add([.. rollout.Groups()], policyName == referenceName, rows);
+            rates.Add([.. rollout.Groups()], policyName == referenceName, rows, context.Cancellation);
         var judged = stage.Judge is { } judge ? Judged(rollout, judge) : null;
         if (judged is not null)
             AddJudgement(rollout, judged, rows);
@@ -127,6 +127,7 @@ internal sealed class PolicyEvaluation : IDisposable
         var share = new BatchShare(rollout.Trajectories.Count, rollout.TokenCount);
         foreach (var micro in MicroBatches.Split(rollout.Trajectories, trajectory => trajectory.Prompt.Length + trajectory.Length, stage.MicroBatchTokens))
         {
+            context.Cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             using var batch = new PolicyBatch(micro, model.Device, share) { Metrics = new BatchMetrics() };
             using var forward = batch.Forward(model, stage.Temperature);

@@ -12,7 +12,7 @@ internal static partial class MathText
     private static readonly (string From, string To)[] Replacements =
     [
         ("−", "-"), ("–", "-"), ("×", "\\times "), ("÷", "/"), ("·", "\\cdot "), ("π", "\\pi "), ("√", "\\sqrt "), ("∞", "\\infty "), ("≤", "\\le "),
-        ("≥", "\\ge "), ("≠", "\\ne "), ("∪", "\\cup "), ("∈", "\\in "), 
+        ("≥", "\\ge "), ("≠", "\\ne "), ("∪", "\\cup "), ("∈", "\\in "),
         ("½", "\\frac12 "), ("¼", "\\frac14 "), ("¾", "\\frac34 "), ("⅓", "\\frac13 "), ("⅔", "\\frac23 "), ("⅕", "\\frac15 "), ("⅛", "\\frac18 "), ("⁄", "/"), ("∕", "/"),
         ("∅", "\\emptyset "), ("∩", "\\cap "), ("⋅", "\\cdot "), ("∗", "*"), ("∶", ":"), ("\\lbrace", "\\{"), ("\\rbrace", "\\}"), ("\\langle", "("), ("\\rangle", ")"),
         ("⟨", "("), ("⟩", ")"), ("\\pounds", ""), ("\\euro", ""), ("≈", "\\approx "), ("θ", "\\theta "), ("α", "\\alpha "),
