@@ -74,7 +74,7 @@ public sealed partial class WordProblemGeneratorTests
             Enumerable.Range(0, 100).Select(i => many[i]).Select(row => (row.Prompt, row.Completion)));
         Assert.Equal(1500, Enumerable.Range(0, 1500).Select(i => many[i].Prompt).Distinct().Count());
         Assert.NotEqual(few[0].Prompt, Generators.Create("word_problems", "test", 100, new WordProblemSettings { DataSeed = 1 })[0].Prompt);
-        Assert.Equal("In the basket Eva", few[0].Prompt[..17]);
+        Assert.StartsWith("At first there are 8 nuts in the basket of Gina. Tuesday comes and she spoils 2. Then Gina sings on Wednesday. ", few[0].Prompt, StringComparison.Ordinal);
     }
 
     [Fact]

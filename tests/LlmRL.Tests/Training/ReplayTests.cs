@@ -1,4 +1,3 @@
-using LlmRL.Data;
 using LlmRL.Faults;
 using LlmRL.Models;
 using LlmRL.Tests.Runs;
