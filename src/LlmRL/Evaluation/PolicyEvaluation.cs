@@ -18,18 +18,20 @@ internal sealed class PolicyEvaluation : IDisposable
     private readonly Transformer? reference;
     private readonly string? referenceName;
     private readonly int samples;
+    private readonly PassRates rates;
 
     public PolicyEvaluation(Evaluate stage, StageContext context)
     {
         (this.stage, this.context) = (stage, context);
         var data = context.Open(stage.Data);
         examples = [.. Enumerable.Range(0, data.Count).Select(i => data[i])];
-        samples = stage.PassAtK.Concat(stage.BestOfN).DefaultIfEmpty(1).Max();
+        samples = stage.PassAtK.Concat(stage.MajAtK).Concat(stage.BestOfN).DefaultIfEmpty(1).Max();
         scorer = stage.Reward is { } source ? new RewardScorer(source, context, stage.MicroBatchTokens) : null;
         referenceName = stage.Reference ?? stage.Policies.FirstOrDefault();
         if (stage.Temperature > 0 && referenceName is not null)
             reference = context.LoadModel(referenceName, trainable: false);
-        if (stage.PassAtK.Count > 0 && stage.Verifier is MathReward && examples.FirstOrDefault(example => (example.Answer ?? example.Completion) is null) is { } unanswered)
+        rates = new PassRates(stage, examples);
+        if (stage.PassAtK.Count + stage.MajAtK.Count > 0 && stage.Verifier is MathReward && examples.FirstOrDefault(example => (example.Answer ?? example.Completion) is null) is { } unanswered)
             throw new BadInputException($"{unanswered.Source}: pass_at_k needs an answer in every row; map its column under data.columns.answer.");
         if (stage.Judge is not null && examples.FirstOrDefault(example => example.Completion is null) is { } unreferenced)
             throw new BadInputException($"{unreferenced.Source}: a judge compares with a reference completion, which this row lacks; map its column under data.columns.completion.");
@@ -43,8 +45,8 @@ internal sealed class PolicyEvaluation : IDisposable
         var options = new SamplingOptions { Temperature = stage.Temperature, TopP = stage.TopP, MaxNewTokens = stage.MaxCompletionLength };
         var rollout = sampler.Sample(examples, samples, options, new SampleKey(context.Key("sampling"), 0), scorer);
         var rows = new MeasuredRows(policyName);
-        if (stage.PassAtK.Count > 0)
-            AddPassRates(rollout, rows);
+        if (stage.PassAtK.Count + stage.MajAtK.Count > 0)
+            rates.Add([.. rollout.Groups()], policyName == referenceName, rows, context.Cancellation);
         var judged = stage.Judge is { } judge ? Judged(rollout, judge) : null;
         if (judged is not null)
             AddJudgement(rollout, judged, rows);
@@ -75,19 +77,6 @@ internal sealed class PolicyEvaluation : IDisposable
         rows.AddMean("reward", scored.Where(scores => scores.Length > 0).Select(scores => scores.Average()));
         if (rollout.Trajectories.Count(trajectory => trajectory.FailedRewards.Count > 0) is > 0 and var failures)
             rows.Add("reward_failures", failures);
-    }
-
-    private void AddPassRates(Rollout rollout, MeasuredRows rows)
-    {
-        var correct = rollout.Groups().AsParallel().AsOrdered().WithCancellation(context.Cancellation)
-            .Select(group => group.Count(trajectory => stage.Verifier.Score(trajectory.Example, trajectory.Text) >= 1)).ToArray();
-        foreach (var k in stage.PassAtK.Distinct().Order())
-            rows.AddMean($"pass@{k}", correct.Select(c => PassAtK.Problem(samples, c, k)));
-        var levels = examples.Select(example => example.Difficulty).Distinct().Order().ToArray();
-        if (levels.Length < 2)
-            return;
-        foreach (var level in levels)
-            rows.AddMean($"pass@1[difficulty={level}]", correct.Where((_, i) => examples[i].Difficulty == level).Select(c => PassAtK.Problem(samples, c, 1)));
     }
 
     /// <summary>The judge's score and points against the reference completion of each trajectory, group by group.</summary>
