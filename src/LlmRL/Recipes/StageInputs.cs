@@ -44,7 +44,7 @@ internal static class StageInputs
 
         foreach (var file in new object?[] { recipe.Model, stage }.OfType<object>().SelectMany(FilesOf))
             inputs[FilePrefix + file] = Stamp(file);
-        foreach (var input in stage.Inputs.Distinct())
+        foreach (var input in stage.Inputs.Concat(DataReference.Of(stage).Select(data => data.Name)).Distinct())
         {
             var source = recipe.Stages.FirstOrDefault(other => other.Name == input);
             inputs[Input + input] = source is not null ? Hash(Of(source, recipe)) : Stamp(input);
