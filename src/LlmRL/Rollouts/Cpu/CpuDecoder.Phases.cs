@@ -180,23 +180,53 @@ internal sealed unsafe partial class CpuDecoder
         int headDim = _config.HeadDim, shared = _config.NumHeads / _config.NumKeyValueHeads;
         var items = _columnCount * _config.NumKeyValueHeads;
         var scores = _scores.Pointer + (nint)worker * _scoreFloats;
+        var pages = (float**)_pagePointers.Pointer + worker * PagePointers(PagesPerSequence);
         var window = _config.WindowOf(layer);
-        while (phases.Next(items, Math.Min(phases.Chunk(items, 1), 4), out var from, out var to))
+        while (phases.Next(items, Math.Min(phases.Chunk(items, 1), AttentionItems), out var from, out var to))
         {
+            ListPages(layer, window, from, to, pages);
+            var next = pages;
             for (var item = from; item < to; item++)
             {
                 int head = item / _columnCount, column = item % _columnCount;
                 var offset = (nint)column * _queryWidth + head * shared * headDim;
-                // Pages before the window are passed over; positions before it in its first page are hidden.
-                var first = Math.Max(0, Positions[column] + 1 - window);
-                var page = first / Lanes;
+                var first = FirstPage(column, window, out var skip);
+                var count = Positions[column] + 1 - first * Lanes;
                 Attention.Attend(
-                    _queries.Pointer + offset, shared, headDim, Pages, Pages.Keys(layer, head), Pages.Values(layer, head),
-                    Table(Sequences[column]) + page, first - page * Lanes, Positions[column] + 1 - page * Lanes, scores, _scoreFloats / shared, _attended.Pointer + offset);
+                    _queries.Pointer + offset, shared, headDim, Pages.ValueStride, next, skip, count, scores, _scoreFloats / shared,
+                    _attended.Pointer + offset);
+                next += 2 * ((count + Lanes - 1) / Lanes);
             }
         }
 
         phases.End();
+    }
+
+    // The pages in the order in which attention reads them: keys, then values of each item. The last one stands in for those after it.
+    private void ListPages(int layer, int window, int from, int to, float** pages)
+    {
+        for (var item = from; item < to; item++)
+        {
+            int head = item / _columnCount, column = item % _columnCount;
+            float* keys = Pages.Keys(layer, head), values = Pages.Values(layer, head);
+            var table = Table(Sequences[column]);
+            int first = FirstPage(column, window, out _), last = Positions[column] / Lanes;
+            for (var i = first; i <= last; i++)
+                *pages++ = keys + (long)table[i] * Pages.KeyFloats;
+            for (var i = first; i <= last; i++)
+                *pages++ = values + (long)table[i] * Pages.ValueFloats;
+        }
+
+        for (var i = 0; i < Attention.Ahead; i++, pages++)
+            *pages = pages[-1];
+    }
+
+    // Pages before the window are passed over; positions before it in its first page are hidden.
+    private int FirstPage(int column, int window, out int skip)
+    {
+        var first = Math.Max(0, Positions[column] + 1 - window);
+        skip = first % Lanes;
+        return first / Lanes;
     }
 
     private void GatherHeads(ref Phases phases)

@@ -17,7 +17,7 @@ internal unsafe interface ILogitConsumer
 /// </summary>
 internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
 {
-    private const int Lanes = PanelProduct.Lanes, LogitChunk = 64;
+    private const int Lanes = PanelProduct.Lanes, LogitChunk = 64, AttentionItems = 16;
 
     private readonly DecoderWeights _weights;
     private readonly ModelConfig _config;
@@ -28,6 +28,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _queries, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits;
     private NativeBuffer<int> _tables;
     private NativeBuffer<float> _angles, _scores;
+    private NativeBuffer<nint> _pagePointers;
     private int _scoreFloats, _columnCount, _logitRows;
     private ILogitConsumer? _consumer;
 
@@ -59,6 +60,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _tables = new NativeBuffer<int>(0);
         _angles = new NativeBuffer<float>(0);
         _scores = new NativeBuffer<float>(0);
+        _pagePointers = new NativeBuffer<nint>(0);
         Pages = new KeyValuePages(_config.NumLayers, _config.NumKeyValueHeads, _config.HeadDim, 0);
     }
 
@@ -112,6 +114,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
             _tables = new NativeBuffer<int>(pages);
             _scoreFloats = _config.NumHeads / _config.NumKeyValueHeads * pagesPerSequence * KeyValuePages.PageSize;
             _scores = new NativeBuffer<float>((long)_pool.Threads * _scoreFloats);
+            _pagePointers = new NativeBuffer<nint>((long)_pool.Threads * PagePointers(pagesPerSequence));
             _angles = Angles(pagesPerSequence * KeyValuePages.PageSize);
         }
 
@@ -146,7 +149,10 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _tables.Dispose();
         _angles.Dispose();
         _scores.Dispose();
+        _pagePointers.Dispose();
     }
+
+    private static int PagePointers(int pagesPerSequence) => AttentionItems * 2 * pagesPerSequence + Attention.Ahead;
 
     // (positions, R): cosines of the R/2 angles, then their sines, from double precision.
     private NativeBuffer<float> Angles(int positions)
