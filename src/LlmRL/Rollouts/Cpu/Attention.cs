@@ -15,10 +15,13 @@ internal static unsafe class Attention
     /// <summary>How many pages ahead of the one in work are fetched.</summary>
     public const int Ahead = 3;
 
+    private const int Width = PanelProduct.Lanes;
+
     /// <summary>Computes the heads' outputs.</summary>
-    /// <param name="q">(heads, E), already divided by √E.</param>
+    /// <param name="q">(heads, E) of one column in a panel: a feature's 16 columns stand side by side.</param>
     /// <param name="heads">Query heads of this key/value head.</param>
     /// <param name="headDim">E.</param>
+    /// <param name="scale">1/√E.</param>
     /// <param name="valueStride">Floats from one position's values to the next's in a page.</param>
     /// <param name="pages">Key pages from that of the first position attended to, as many value pages, and <see cref="Ahead"/> pages that will be read next.</param>
     /// <param name="skip">Positions of the first page that are not attended to.</param>
@@ -28,14 +31,16 @@ internal static unsafe class Attention
     /// <param name="output">(heads, E).</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Attend(
-        float* q, int heads, int headDim, int valueStride, float** pages, int skip, int count, float* scores, int scoreStride, float* output)
+        float* q, int heads, int headDim, float scale, int valueStride, float** pages, int skip, int count, float* scores, int scoreStride,
+        float* output)
     {
+        var factor = Vector512.Create(scale);
         var pageCount = (count + 15) / 16;
         for (var p = 0; p < pageCount; p++)
         {
-            Dots(q, pages[p], pages[p + Ahead], headDim).Store(scores + p * 16);
+            (Dots(q, pages[p], pages[p + Ahead], headDim) * factor).Store(scores + p * Width);
             for (var h = 1; h < heads; h++)
-                Dots(q + h * headDim, pages[p], pages[p], headDim).Store(scores + h * scoreStride + p * 16);
+                (Dots(q + h * headDim * Width, pages[p], pages[p], headDim) * factor).Store(scores + h * scoreStride + p * Width);
         }
 
         for (var h = 0; h < heads; h++)
@@ -54,17 +59,17 @@ internal static unsafe class Attention
         Vector512<float> a, b, c, d;
         a = b = c = d = Vector512<float>.Zero;
         var e = 0;
-        for (; e + 4 <= headDim; e += 4, keys += 64, next += 64)
+        for (; e + 4 <= headDim; e += 4, q += 4 * Width, keys += 4 * Width, next += 4 * Width)
         {
             Prefetch(next);
-            a = Vector512.FusedMultiplyAdd(Vector512.Create(q[e]), Vector512.Load(keys), a);
-            b = Vector512.FusedMultiplyAdd(Vector512.Create(q[e + 1]), Vector512.Load(keys + 16), b);
-            c = Vector512.FusedMultiplyAdd(Vector512.Create(q[e + 2]), Vector512.Load(keys + 32), c);
-            d = Vector512.FusedMultiplyAdd(Vector512.Create(q[e + 3]), Vector512.Load(keys + 48), d);
+            a = Vector512.FusedMultiplyAdd(Vector512.Create(*q), Vector512.Load(keys), a);
+            b = Vector512.FusedMultiplyAdd(Vector512.Create(q[Width]), Vector512.Load(keys + Width), b);
+            c = Vector512.FusedMultiplyAdd(Vector512.Create(q[2 * Width]), Vector512.Load(keys + 2 * Width), c);
+            d = Vector512.FusedMultiplyAdd(Vector512.Create(q[3 * Width]), Vector512.Load(keys + 3 * Width), d);
         }
 
-        for (; e < headDim; e++, keys += 16)
-            a = Vector512.FusedMultiplyAdd(Vector512.Create(q[e]), Vector512.Load(keys), a);
+        for (; e < headDim; e++, q += Width, keys += Width)
+            a = Vector512.FusedMultiplyAdd(Vector512.Create(*q), Vector512.Load(keys), a);
         return (a + b) + (c + d);
     }
 

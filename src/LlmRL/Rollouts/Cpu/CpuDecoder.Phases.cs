@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using LlmRL.Models;
 using LlmRL.Numerics;
 
@@ -113,12 +114,11 @@ internal sealed unsafe partial class CpuDecoder
         phases.End();
     }
 
-    // Normalises (where the architecture does) and rotates queries and keys, lays queries out by column and writes keys and values to the cache.
+    // Normalises (where the architecture does) and rotates queries and keys in place, and writes keys and values to the cache.
     private void SplitHeads(ref Phases phases, int layer, in DecoderLayer weights)
     {
         int heads = _config.NumHeads, keyValueHeads = _config.NumKeyValueHeads, headDim = _config.HeadDim, turning = _config.RotaryDim;
         var all = heads + 2 * keyValueHeads;
-        var scale = (float)(1 / Math.Sqrt(headDim));
         while (phases.Next(Groups * all, phases.Chunk(Groups * all, 1), out var from, out var to))
         {
             for (var item = from; item < to; item++)
@@ -131,11 +131,9 @@ internal sealed unsafe partial class CpuDecoder
                     PanelOps.Norm(NormKind.RmsNorm, panel, head < heads ? weights.QueryNorm : weights.KeyNorm, null, headDim, _epsilon, panel);
                 if (_config.Positions == PositionKind.Rotary && head < heads + keyValueHeads)
                     PanelOps.Rotate(panel, cos, cos + turning / 2 * Lanes, turning);
-                if (head < heads)
-                    PanelOps.ToRows(panel, headDim, _queries.Pointer + (nint)first * _queryWidth + head * headDim, _queryWidth, columns, scale);
-                else if (head < heads + keyValueHeads)
+                if (head >= heads && head < heads + keyValueHeads)
                     WriteKeys(panel, first, columns, Pages.Keys(layer, head - heads));
-                else
+                else if (head >= heads)
                     WriteValues(panel, first, columns, Pages.Values(layer, head - heads - keyValueHeads));
             }
         }
@@ -162,14 +160,13 @@ internal sealed unsafe partial class CpuDecoder
         for (var e = 0; e < _config.HeadDim; e += Lanes)
         {
             var width = Math.Min(Lanes, _config.HeadDim - e);
-            PanelOps.ToRows(panel + e * Lanes, width, rows, Lanes, columns, 1);
+            PanelOps.ToRows(panel + e * Lanes, width, rows, Lanes, columns);
             for (var lane = 0; lane < columns; lane++)
             {
                 var position = Positions[first + lane];
                 var page = Table(Sequences[first + lane])[position / Lanes];
                 var values = cache + (long)page * Pages.ValueFloats + position % Lanes * Pages.ValueStride + e;
-                for (var i = 0; i < width; i++)
-                    values[i] = rows[lane * Lanes + i];
+                Numerics.Lanes.Store(Vector512.Load(rows + lane * Lanes), values, width);
             }
         }
     }
@@ -182,6 +179,7 @@ internal sealed unsafe partial class CpuDecoder
         var scores = _scores.Pointer + (nint)worker * _scoreFloats;
         var pages = (float**)_pagePointers.Pointer + worker * PagePointers(PagesPerSequence);
         var window = _config.WindowOf(layer);
+        var scale = (float)(1 / Math.Sqrt(headDim));
         while (phases.Next(items, Math.Min(phases.Chunk(items, 1), AttentionItems), out var from, out var to))
         {
             ListPages(layer, window, from, to, pages);
@@ -189,12 +187,13 @@ internal sealed unsafe partial class CpuDecoder
             for (var item = from; item < to; item++)
             {
                 int head = item / _columnCount, column = item % _columnCount;
-                var offset = (nint)column * _queryWidth + head * shared * headDim;
+                var feature = head * shared * headDim;
+                var query = _qkv.Pointer + ((nint)(column / Lanes) * _qkvWidth + feature) * Lanes + column % Lanes;
                 var first = FirstPage(column, window, out var skip);
                 var count = Positions[column] + 1 - first * Lanes;
                 Attention.Attend(
-                    _queries.Pointer + offset, shared, headDim, Pages.ValueStride, next, skip, count, scores, _scoreFloats / shared,
-                    _attended.Pointer + offset);
+                    query, shared, headDim, scale, Pages.ValueStride, next, skip, count, scores, _scoreFloats / shared,
+                    _attended.Pointer + (nint)column * _queryWidth + feature);
                 next += 2 * ((count + Lanes - 1) / Lanes);
             }
         }
@@ -307,7 +306,7 @@ internal sealed unsafe partial class CpuDecoder
             for (var group = 0; group < groups; group++)
                 PanelOps.ToRows(
                     panels + (nint)group * LogitChunk * Lanes, to - from, Logits(group * Lanes) + from, _logitStride,
-                    Math.Min(Lanes, _logitRows - group * Lanes), 1);
+                    Math.Min(Lanes, _logitRows - group * Lanes));
         }
 
         phases.End();

@@ -25,7 +25,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     private readonly int _queryWidth, _qkvWidth, _upWidth, _logitStride;
     private readonly float _epsilon;
     private readonly NativeBuffer<int> _columns;
-    private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _queries, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits;
+    private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits;
     private NativeBuffer<int> _tables;
     private NativeBuffer<float> _angles, _scores;
     private NativeBuffer<nint> _pagePointers;
@@ -50,7 +50,6 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         // Where attention and MLP are parallel, both norms are taken of the same input before attention changes it.
         _mlpInput = _config.ParallelResidual ? new NativeBuffer<float>((long)MaxColumns * _config.HiddenSize) : _normed;
         _qkv = new NativeBuffer<float>((long)MaxColumns * _qkvWidth);
-        _queries = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
         _attended = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
         _attendedPanel = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
         _up = new NativeBuffer<float>((long)MaxColumns * _upWidth);
@@ -136,7 +135,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     {
         _pool.Dispose();
         DisposeSequenceBuffers();
-        foreach (var buffer in new[] { _residual, _normed, _mlpInput, _qkv, _queries, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits })
+        foreach (var buffer in new[] { _residual, _normed, _mlpInput, _qkv, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits })
             buffer.Dispose();
         if (_config.ParallelResidual)
             _mlpInput.Dispose();
