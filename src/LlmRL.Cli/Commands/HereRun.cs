@@ -48,6 +48,7 @@ internal sealed class HereRun
         Out = run.Folder,
         Donors = donors,
         Resume = true,
+        RestartChanged = true,
         RecipeFile = run.RecipeFile,
         NameSetting = run.NameSetting,
         Device = device,

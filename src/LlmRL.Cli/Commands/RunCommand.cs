@@ -63,6 +63,7 @@ internal static class RunCommand
             RecipeFile = file,
             OnlyStage = parsed.GetValue(Stage),
             Resume = parsed.GetValue(Resume),
+            RestartChanged = parsed.GetValue(IsAttached),
             Device = device,
             DeviceText = text,
             Command = Text(path, set),

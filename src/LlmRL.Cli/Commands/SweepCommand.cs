@@ -74,7 +74,7 @@ internal static class SweepCommand
         using var interrupt = new Interrupt(console);
         var runs = new HereRun(device, console);
         runs.Check(plan);
-        using var running = RunDirectory.Create(plan.Root).Lock();
+        using var running = RunDirectory.Create(plan.Root).Lock(console.Note);
         console.Note($"{sweep.Name}: {plan.Runs.Count} runs ({string.Join("; ", plan.Variants)}), writing to {plan.Root}");
         RunLauncher launch = sweep.Sweep.Jobs == 1 ? runs.Launch : new ChildRun(device, sweep.Sweep.Jobs).Launch;
         IReadOnlyList<string> failures;

@@ -176,6 +176,8 @@ public abstract record OnlineStage : TrainingStage, IValidated
             yield return (nameof(SoftOverlongCache), $"{SoftOverlongCache} is more than max_completion_length, {MaxCompletionLength}");
         if (DynamicSampling is not null && NumGenerations < 2)
             yield return (nameof(DynamicSampling), "one completion per prompt has no variance to look at; raise num_generations to 2 or more");
+        if (NumGenerations < 2 && Reward is WeightedReward { Normalize: not RewardNormalization.None, NormalizeOver: NormalizationScope.Group })
+            yield return (nameof(Reward), "one completion per prompt is its group's mean, so that normalize would make every score 0; raise num_generations, or set normalize_over: batch or running");
         if (EntropyCoefFinal is not null && EntropyCoef == 0)
             yield return (nameof(EntropyCoefFinal), "the schedule starts from entropy_coef, which is 0; give it a value");
     }

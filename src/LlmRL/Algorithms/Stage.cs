@@ -63,15 +63,42 @@ public abstract record TrainingStage : Stage
 
     /// <summary>Most tokens that go through the model at once, padding included: bounds memory, changes no result beyond rounding.</summary>
     [Range(16, int.MaxValue)]
-    public int MicroBatchTokens { get; init; } = 8192;
+    public int MicroBatchTokens { get; init; } = 2048;
 
-    /// <summary>A checkpoint is written every so many steps; 0: only the final model.</summary>
+    /// <summary>A checkpoint is written every so many steps, and after the last one; 0: none by steps.</summary>
     [Range(0, int.MaxValue)]
     public int SaveSteps { get; init; }
 
-    /// <summary>How many checkpoints are kept.</summary>
+    /// <summary>A checkpoint is written where so many minutes have passed since the last one; 0: none by time.</summary>
+    [Range(0.0, 1e6)]
+    public double SaveMinutes { get; init; } = 15;
+
+    /// <summary>How many of the newest checkpoints are kept.</summary>
     [Range(1, int.MaxValue)]
     public int SaveTotalLimit { get; init; } = 2;
+
+    /// <summary>
+    /// A logged metric such as <c>reward</c>: the checkpoint of <see cref="SaveSteps"/> with the best mean of it over the steps since the one before is kept
+    /// too; null: only the newest are kept.
+    /// </summary>
+    public string? MetricForBestModel { get; init; }
+
+    /// <summary>Whether a greater metric is better; by default it is, unless the metric's name ends in <c>loss</c>.</summary>
+    public bool? GreaterIsBetter { get; init; }
+
+    /// <summary>Whether the stage's model is that of the best checkpoint instead of the last step's.</summary>
+    public bool LoadBestModelAtEnd { get; init; }
+
+    /// <summary>Whether a greater <see cref="MetricForBestModel"/> is better.</summary>
+    internal bool IsGreaterBetter => GreaterIsBetter ?? MetricForBestModel?.EndsWith("loss", StringComparison.Ordinal) != true;
+
+    /// <summary>What is wrong with the settings of checkpoints: a property's name and the problem; null where nothing is.</summary>
+    internal (string Key, string Problem)? CheckpointProblem()
+    {
+        if (MetricForBestModel is not null && SaveSteps == 0)
+            return (nameof(MetricForBestModel), "checkpoints are compared at the steps of save_steps, which is 0; give it a value");
+        return LoadBestModelAtEnd && MetricForBestModel is null ? (nameof(LoadBestModelAtEnd), "which model is best is for metric_for_best_model to say; name a logged metric, such as reward") : null;
+    }
 
     /// <summary>The optimizer's settings.</summary>
     public AdamWOptions OptimizerOptions() => new()

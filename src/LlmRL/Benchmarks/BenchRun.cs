@@ -145,7 +145,7 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
         using var sampler = new TrajectorySampler(stage, context, models.Policy);
         var rollout = sampler.Sample(0, new Dictionary<string, double>());
         Expect(PhaseCost.Tokens(BenchPhase.LogProbs, shape), rollout.TokenCount);
-        return Timed(_ => models.AddReferenceLogProbs(rollout));
+        return Timed(_ => models.AddReferenceLogProbs(rollout, stage.MicroBatchTokens));
     }
 
     // A shorter batch would make every figure too good.

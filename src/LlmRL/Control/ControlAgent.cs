@@ -78,7 +78,12 @@ public sealed class ControlAgent : IDisposable
     }
 
     private CheckpointPart Part(string name, Mlp network, AdamW optimizer) =>
-        new(name, optimizer, folder => Save(network, folder), network.Load);
+        new(name, optimizer, () =>
+        {
+            var copy = new Mlp(environment.ObservationSize, stage.HiddenSizes, (int)network.Parameters.Specs[^1].Shape[0]);
+            copy.Parameters.CopyFrom(network.Parameters);
+            return new FrozenNetwork(copy, folder => Save(copy, folder));
+        }, network.Load);
 
     private void Save(Mlp network, string folder) => network.Save(folder, new
     {

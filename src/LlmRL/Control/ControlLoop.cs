@@ -15,7 +15,7 @@ public static class ControlLoop
     {
         using var agent = new ControlAgent(stage, context.Key("init"));
         var pool = new EnvironmentPool(stage.Environment, stage.NumEnvs, context.Key("episodes"));
-        var checkpoints = new StageCheckpoints(context, stage, agent.Parts);
+        using var checkpoints = new StageCheckpoints(context, stage, agent.Parts);
         var start = checkpoints.Resume();
         pool.Restore(checkpoints.State);
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
@@ -43,6 +43,7 @@ public static class ControlLoop
             checkpoints.AfterStep(step + 1, taken);
         }
 
+        checkpoints.Complete();
         agent.SavePolicy(context.Run.Directory.Final(stage.Name));
         return context.Summary(stage, new(ReturnTrend(context).Concat(Evaluate(stage, context, agent.Policy)).Append(new("environment_steps", taken))));
     }

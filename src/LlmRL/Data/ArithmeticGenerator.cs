@@ -16,7 +16,7 @@ public sealed class ArithmeticGenerator : IExampleSource
 {
     // A problem space in which fewer draws than one in 200,000 fit the limits is of no use.
     private const int MaxAttempts = 200_000;
-    private static readonly ulong Stream = CounterRandom.Hash("arithmetic"), Slips = CounterRandom.Hash("arithmetic slips");
+    private static readonly ulong Stream = CounterRandom.Hash("arithmetic"), Slips = CounterRandom.Hash("arithmetic slips"), Tags = CounterRandom.Hash("arithmetic tags");
 
     private readonly ArithmeticSettings settings;
     private readonly DataSplit split;
@@ -58,12 +58,13 @@ public sealed class ArithmeticGenerator : IExampleSource
             var draw = distinct is null ? index : distinct[index];
             var problem = Draw(draw);
             var isPair = split == DataSplit.Reward;
+            var tags = CounterRandom.Uniform(CounterRandom.Key((ulong)settings.DataSeed, Tags), (ulong)split, (ulong)draw) < settings.TagRate;
             return new Example
             {
                 Prompt = $"Q: {problem.Expression}\nA:",
-                Completion = isPair ? null : Demonstration(DemonstratedSteps(problem, draw)),
-                Chosen = isPair ? Demonstration(problem.Steps) : null,
-                Rejected = isPair ? Demonstration(WrongSteps(problem, draw)) : null,
+                Completion = isPair ? null : Demonstration(DemonstratedSteps(problem, draw), tags),
+                Chosen = isPair ? Demonstration(problem.Steps, tags) : null,
+                Rejected = isPair ? Demonstration(WrongSteps(problem, draw), tags) : null,
                 Answer = problem.Steps[^1].Result.ToString(CultureInfo.InvariantCulture),
                 Difficulty = problem.Steps.Count,
                 Source = $"arithmetic/{split.Name()}/{index}",
@@ -71,16 +72,11 @@ public sealed class ArithmeticGenerator : IExampleSource
         }
     }
 
-    private string Demonstration(List<Step> steps)
+    private string Demonstration(List<Step> steps, bool tags)
     {
-        var text = new StringBuilder(" ");
-        if (settings.Working)
-        {
-            foreach (var step in steps)
-                text.Append(CultureInfo.InvariantCulture, $"{step.Left}{step.Operator}{step.Right}={step.Result}\n");
-        }
-
-        return text.Append(CultureInfo.InvariantCulture, $"#### {steps[^1].Result}").ToString();
+        var working = settings.Working ? string.Join('\n', steps.Select(step => FormattableString.Invariant($"{step.Left}{step.Operator}{step.Right}={step.Result}"))) : "";
+        var result = steps[^1].Result.ToString(CultureInfo.InvariantCulture);
+        return tags ? $" <think>{working}</think><answer>{result}</answer>" : working.Length > 0 ? $" {working}\n#### {result}" : $" #### {result}";
     }
 
     /// <summary>The steps as the demonstrator writes them: each result is off with probability <see cref="ArithmeticSettings.SlipRate"/>, and the error carries on.</summary>

@@ -38,6 +38,13 @@ public sealed record ArithmeticSettings
     [Range(0.0, 1.0)]
     public double SlipRate { get; init; }
 
+    /// <summary>
+    /// Probability that a demonstration is written in tags, <c>&lt;think&gt;17+8=25&lt;/think&gt;&lt;answer&gt;25&lt;/answer&gt;</c>, instead of with <c>####</c>: something for a
+    /// format reward to settle.
+    /// </summary>
+    [Range(0.0, 1.0)]
+    public double TagRate { get; init; }
+
     /// <summary>Seed of the data; the run's own seed does not change the problems.</summary>
     [Range(0, int.MaxValue)]
     public int DataSeed { get; init; }

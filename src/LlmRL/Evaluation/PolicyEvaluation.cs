@@ -49,7 +49,7 @@ internal sealed class PolicyEvaluation : IDisposable
         if (judged is not null)
             AddJudgement(rollout, judged, rows);
         if (scorer is not null)
-            rows.AddMean("reward", rollout.Groups().Select(group => group.Average(trajectory => trajectory.Score)));
+            AddRewards(rollout, rows);
         if (reference is not null && policyName == referenceName)
             rows.Add("kl", 0);
         else if (reference is not null)
@@ -68,9 +68,18 @@ internal sealed class PolicyEvaluation : IDisposable
         reference?.Dispose();
     }
 
+    /// <summary>Mean score over prompts; completions that a server could not score are left out and counted.</summary>
+    private static void AddRewards(Rollout rollout, MeasuredRows rows)
+    {
+        var scored = rollout.Groups().Select(group => group.Where(trajectory => !double.IsNaN(trajectory.Score)).Select(trajectory => trajectory.Score).ToArray());
+        rows.AddMean("reward", scored.Where(scores => scores.Length > 0).Select(scores => scores.Average()));
+        if (rollout.Trajectories.Count(trajectory => trajectory.FailedRewards.Count > 0) is > 0 and var failures)
+            rows.Add("reward_failures", failures);
+    }
+
     private void AddPassRates(Rollout rollout, MeasuredRows rows)
     {
-        var correct = rollout.Groups().AsParallel().AsOrdered()
+        var correct = rollout.Groups().AsParallel().AsOrdered().WithCancellation(context.Cancellation)
             .Select(group => group.Count(trajectory => stage.Verifier.Score(trajectory.Example, trajectory.Text) >= 1)).ToArray();
         foreach (var k in stage.PassAtK.Distinct().Order())
             rows.AddMean($"pass@{k}", correct.Select(c => PassAtK.Problem(samples, c, k)));
@@ -118,7 +127,9 @@ internal sealed class PolicyEvaluation : IDisposable
         return rows.All;
 
         void AddBest(string metric, Func<IReadOnlyList<Trajectory>, int, double[]> values) =>
-            rows.AddMean(metric, groups.Select((group, i) => BestOfN.Expectation(rewards[i], values(group, i), n)));
+            // A group that could not be scored has no best.
+            rows.AddMean(metric, groups.Index().Where(pair => !rewards[pair.Index].Any(double.IsNaN))
+                .Select(pair => BestOfN.Expectation(rewards[pair.Index], values(pair.Item, pair.Index), n)));
     }
 
     private void AddKl(Rollout rollout, Transformer model, MeasuredRows rows)
@@ -127,6 +138,7 @@ internal sealed class PolicyEvaluation : IDisposable
         var share = new BatchShare(rollout.Trajectories.Count, rollout.TokenCount);
         foreach (var micro in MicroBatches.Split(rollout.Trajectories, trajectory => trajectory.Prompt.Length + trajectory.Length, stage.MicroBatchTokens))
         {
+            context.Cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             using var batch = new PolicyBatch(micro, model.Device, share) { Metrics = new BatchMetrics() };
             using var forward = batch.Forward(model, stage.Temperature);
@@ -142,7 +154,7 @@ internal sealed class PolicyEvaluation : IDisposable
         {
             var trajectory = rollout.Trajectories[i * samples];
             double? score = stage.Judge?.Score(examples[i], trajectory.Text) ?? (stage.PassAtK.Count > 0 ? stage.Verifier.Score(examples[i], trajectory.Text)
-                : scorer is null ? null : trajectory.Score);
+                : scorer is null || double.IsNaN(trajectory.Score) ? null : trajectory.Score);
             context.Log.Sample(new SampleRow
             {
                 Step = 0,

@@ -17,6 +17,7 @@ internal static class RewardModelEvaluation
         var hits = new List<double>();
         foreach (var micro in MicroBatches.Split(Enumerable.Range(0, data.Count).Select(i => encoder.Encode(data[i], context)), example => example.Length, stage.MicroBatchTokens))
         {
+            context.Cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             var scores = RewardModel.LastTokenScores(model, [.. micro.SelectMany(example => example.Sequences)]).cpu().data<float>().ToArray();
             for (var b = 0; b < micro.Count; b++)

@@ -43,6 +43,10 @@ public sealed class RunningStatistics
     /// <summary>Of the mean: <see cref="StandardDeviation"/>/√n.</summary>
     public double StandardError => Count < 2 ? 0 : Math.Sqrt(Variance / Count);
 
+    /// <summary>The statistics of numbers of which only these three are known any more; the extremes start anew.</summary>
+    public static RunningStatistics Restore(long count, double mean, double variance) =>
+        new() { Count = count, Mean = mean, squares = variance * Math.Max(0, count - 1) };
+
     /// <summary>Adds a number.</summary>
     public void Add(double value)
     {

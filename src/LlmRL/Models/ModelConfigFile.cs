@@ -89,7 +89,12 @@ public static class ModelConfigFile
     }
 
     /// <summary>A number of our own kept under <c>llmrl</c>, or null.</summary>
-    public static double? Extra(string path, string key) => (double?)ReadJson(path)["llmrl"]?[key];
+    public static double? Extra(string path, string key) => (ReadJson(path)["llmrl"] as JsonObject)?[key] switch
+    {
+        null => null,
+        JsonValue value when value.TryGetValue(out double number) => number,
+        var odd => throw new BadInputException($"{path}: key llmrl.{key} is {odd.ToJsonString()} but a number was expected."),
+    };
 
     /// <summary>
     /// Spellings of tensor names that a folder's weight file uses, kept under <c>llmrl.weight_names</c>: texts in Hugging Face's names and what stands for
@@ -97,7 +102,7 @@ public static class ModelConfigFile
     /// </summary>
     public static IReadOnlyList<KeyValuePair<string, string>> WeightNames(string path)
     {
-        if (ReadJson(path)["llmrl"]?["weight_names"] is not { } node)
+        if ((ReadJson(path)["llmrl"] as JsonObject)?["weight_names"] is not { } node)
             return [];
         return node is JsonObject map && map.All(pair => pair.Key.Length > 0 && pair.Value is JsonValue value && value.TryGetValue(out string? _))
             ? [.. map.Select(pair => KeyValuePair.Create(pair.Key, (string)pair.Value!))]
@@ -106,7 +111,8 @@ public static class ModelConfigFile
 
     /// <summary>Whether the config describes a model with a scalar head.</summary>
     public static bool HasScalarHead(string path) =>
-        ReadJson(path)["architectures"] is JsonArray { Count: > 0 } names && ((string?)names[0])?.EndsWith("ForSequenceClassification", StringComparison.Ordinal) == true;
+        ReadJson(path)["architectures"] is JsonArray { Count: > 0 } names && names[0] is JsonValue first && first.TryGetValue(out string? name)
+        && name.EndsWith("ForSequenceClassification", StringComparison.Ordinal);
 
     private static JsonNode? EndIds(ModelConfig config) => config.MoreEosTokenIds.Count == 0
         ? (JsonNode?)config.EosTokenId
@@ -118,7 +124,7 @@ public static class ModelConfigFile
             throw new BadInputException($"{path}: no such file. A model is a folder in Hugging Face layout with config.json, or a config file.");
         try
         {
-            return JsonNode.Parse(File.ReadAllText(path), null, new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip }) as JsonObject
+            return JsonNode.Parse(File.ReadAllText(path), null, new JsonDocumentOptions { AllowTrailingCommas = true, AllowDuplicateProperties = false, CommentHandling = JsonCommentHandling.Skip }) as JsonObject
                 ?? throw new BadInputException($"{path}: a JSON object was expected.");
         }
         catch (JsonException fault)

@@ -49,13 +49,14 @@ public static class ModelFolder
         var hasScore = ModelConfigFile.HasScalarHead(configPath);
         if (hasScore && !scalarHead)
             throw new BadInputException($"{folder}: this is a reward or value model (it has a scalar head); a language model is needed here.");
+        using var files = WeightFiles.Open(folder, ModelConfigFile.WeightNames(configPath));
+        CheckSize(folder, config);
         var model = new Transformer(config, scalarHead, trainable, device);
         try
         {
             if (scalarHead && !hasScore)
                 model.Parameters.Initialize(config, seed);
             model.ScoreShift = ModelConfigFile.Extra(configPath, ShiftKey) ?? 0;
-            using var files = WeightFiles.Open(folder, ModelConfigFile.WeightNames(configPath));
             foreach (var (spec, offset) in model.Parameters.Specs.Zip(model.Parameters.Offsets))
             {
                 if (spec.Name != ParameterLayout.ScoreName || hasScore)
@@ -69,6 +70,15 @@ public static class ModelFolder
         }
 
         return model;
+    }
+
+    /// <summary>Memory is reserved for what the weight files can hold, not for what a damaged config says. A byte holds one number at most, in a deflated archive a thousand.</summary>
+    private static void CheckSize(string folder, ModelConfig config)
+    {
+        var most = Directory.GetFiles(folder).Sum(path => Path.GetExtension(path) switch { ".safetensors" => 1.0, ".bin" or ".pt" or ".pth" => 1100, _ => 0 } * new FileInfo(path).Length);
+        var least = (double)config.VocabSize * config.HiddenSize + (double)config.NumLayers * config.HiddenSize * (2.0 * config.HeadDim * config.NumHeads + config.IntermediateSize);
+        if (most > 0 && least > most)
+            throw new BadInputException($"{Path.Combine(folder, ConfigName)}: it describes a model of more than {least:N0} numbers, but the weight files hold fewer. One of them belongs to another model, or is damaged.");
     }
 
     /// <summary>

@@ -23,6 +23,9 @@ public sealed record PipelineOptions
     /// <summary>Continue an interrupted stage from its newest checkpoint.</summary>
     public bool Resume { get; init; }
 
+    /// <summary>With <see cref="Resume"/>: an interrupted stage whose settings changed starts again, where it is an error otherwise.</summary>
+    public bool RestartChanged { get; init; }
+
     /// <summary>Folders of other runs: a stage that one of them has finished with the same inputs and seed is taken from there.</summary>
     public IReadOnlyList<string> Donors { get; init; } = [];
 
@@ -59,7 +62,8 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
         if (options.EvaluateOnly && wanted.Exists(stage => stage.HasModel) && !Directory.Exists(root))
             throw new BadInputException($"{root}: no such run. Run the recipe first: ./llmrl run {options.RecipeFile}, or name its folder with --out.");
         var directory = RunDirectory.Create(root);
-        using var running = directory.Lock();
+        using var running = directory.Lock(console.Note, time);
+        directory.DeleteTemporaries();
         console.RunStarted(recipe.Name, [.. wanted.Select(stage => stage.Name)], options.DeviceText, directory.Root);
         var ledger = new StageLedger(directory, recipe);
         var summary = NewSummary(directory);
@@ -127,11 +131,13 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
         var outdated = wanted.Where(stage => known.Stage(stage.Name) is null || !ledger.IsFinished(stage)).ToHashSet();
         if (options.EvaluateOnly && wanted.Find(stage => stage.HasModel && outdated.Contains(stage)) is { } untrained)
             throw new BadInputException($"{directory.Root}: stage {untrained.Name} is not finished, or was made with other settings. Run the recipe first: ./llmrl run {options.RecipeFile}");
+        if (options is { Resume: true, RestartChanged: false } && wanted.Where(outdated.Contains).Select(ledger.Obstacle).FirstOrDefault(found => found is not null) is var (key, problem))
+            throw new BadInputException($"{Setting(key)}: {problem}");
         foreach (var stage in wanted.Where(outdated.Contains).ToList())
         {
             if (FinishedStages.Find(stage, ledger.InputsOf(stage), options.Donors) is { } found)
             {
-                ledger.Begin(stage, resume: false);
+                ledger.Begin(stage, step: null);
                 FinishedStages.Copy(stage, found.Donor, directory);
                 summary = summary.With(found.Result);
                 summary.Write(directory.SummaryPath);
@@ -141,11 +147,16 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
                 continue;
             }
 
-            var checkpoint = directory.CheckpointSteps(stage.Name).LastOrDefault();
-            if (ledger.Begin(stage, options.Resume))
-                StageLogs.ForgetAfter(directory, stage.Name, checkpoint);
-            else
+            var (newest, earlier) = (options.Resume ? CheckpointManifest.NewestWhole(directory, stage.Name, console.Warn) : null, ledger.EarlierSteps(stage));
+            if (!ledger.Begin(stage, newest))
+            {
                 StageLogs.Forget(directory, stage.Name);
+                continue;
+            }
+
+            StageLogs.ForgetAfter(directory, stage.Name, newest!.Value);
+            if (earlier is { } before)
+                console.Note($"{stage.Name}: steps was {before} and is {((TrainingStage)stage).Steps}; from step {newest + 1} on the learning rate follows the schedule of the new number");
         }
 
         return outdated;

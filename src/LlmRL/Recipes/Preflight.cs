@@ -119,6 +119,7 @@ internal sealed class Preflight
     private void CheckOnline(OnlineStage stage, string key)
     {
         var context = new StageContext(stage, environment);
+        Blame($"{key}.reward", stage.Reward.Check);
         Blame($"{key}.data", () =>
         {
             var data = context.Open(stage.Data);
@@ -132,6 +133,7 @@ internal sealed class Preflight
     private void CheckEvaluation(Evaluate stage, string key)
     {
         var context = new StageContext(stage, environment);
+        Blame($"{key}.reward", () => stage.Reward?.Check());
         if (stage.Policies.Count > 0)
         {
             Blame($"{key}.data", () =>
@@ -181,7 +183,8 @@ internal sealed class Preflight
             throw new BadInputException($"{example.Source}: {why}, which this row lacks; map its column under columns.{name}.");
     }
 
-    private static bool NeedsAnswer(IRewardSource reward) => reward is MathReward or PrefixMatchReward || (reward is WeightedReward sum && sum.Terms.Any(term => NeedsAnswer(term.Reward)));
+    private static bool NeedsAnswer(IRewardSource reward) => RewardTerm.Flatten(reward).Any(term => term.Where.Count == 0
+        && term.Reward is MathReward or PrefixMatchReward or CosineLengthReward { Verifier: MathReward });
 
     private static IEnumerable<Example> First(IExampleSource data, int count) => Enumerable.Range(0, Math.Min(count, data.Count)).Select(i => data[i]);
 }

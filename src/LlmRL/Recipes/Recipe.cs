@@ -42,6 +42,8 @@ public sealed record Recipe : IValidated
                     yield return ($"{key}.{reference.Key}", problem);
             }
 
+            if ((stage as TrainingStage)?.CheckpointProblem() is var (setting, fault))
+                yield return ($"{key}.{KeyNames.Snake(setting)}", fault);
             if (stage.Name == BaseModel)
                 yield return ($"{key}.name", $"'{BaseModel}' means the recipe's own model; give the stage another name");
             else if (!known.TryAdd(stage.Name, stage))

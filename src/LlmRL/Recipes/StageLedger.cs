@@ -1,5 +1,4 @@
-using System.Security.Cryptography;
-using System.Text;
+using System.Globalization;
 using System.Text.Json;
 using LlmRL.Algorithms;
 using LlmRL.Recipes.Binding;
@@ -8,11 +7,13 @@ using LlmRL.Runs;
 namespace LlmRL.Recipes;
 
 /// <summary>
-/// Remembers, in <c>stages.json</c> of the run directory, from which inputs each stage was made: its settings, the seed, the model's settings, the stages
-/// it reads and the files it reads. A stage is reused where all are the same.
+/// Remembers, in <c>stages.json</c> of the run directory, from which inputs each stage was made (see <see cref="StageInputs"/>). A stage is reused where all
+/// are the same, and an interrupted one goes on where all but its number of steps are.
 /// </summary>
 internal sealed class StageLedger
 {
+    private static readonly string StepsKey = KeyNames.Snake(nameof(TrainingStage.Steps));
+
     private readonly RunDirectory directory;
     private readonly Recipe recipe;
     private readonly string path;
@@ -29,24 +30,46 @@ internal sealed class StageLedger
     public static IReadOnlyDictionary<string, string> Finished(RunDirectory directory) =>
         Read(PathIn(directory)).Where(pair => pair.Value.Finished).ToDictionary(pair => pair.Key, pair => pair.Value.Inputs);
 
+    /// <summary>The hashes of a recipe's stages in order.</summary>
+    public static IReadOnlyList<string> InputsOf(Recipe recipe) => [.. recipe.Stages.Select(stage => StageInputs.Hash(StageInputs.Of(stage, recipe)))];
+
+    /// <summary>A hash of everything that decides what the stage leaves behind.</summary>
+    public string InputsOf(Stage stage) => StageInputs.Hash(StageInputs.Of(stage, recipe));
+
     public bool IsFinished(Stage stage) => entries.TryGetValue(stage.Name, out var entry) && entry.Finished && entry.Inputs == InputsOf(stage)
         && (!stage.HasModel || Models.ModelFolder.IsModel(directory.Final(stage.Name)));
 
-    /// <summary>Marks a stage as begun. Checkpoints of other inputs, or where the run does not resume, are removed.</summary>
-    /// <returns>Whether there are checkpoints to resume from.</returns>
-    public bool Begin(Stage stage, bool resume)
+    /// <summary>What keeps an interrupted stage from going on from its checkpoints: the setting to blame and the problem; null where nothing does.</summary>
+    public (string Key, string Problem)? Obstacle(Stage stage)
     {
-        var inputs = InputsOf(stage);
-        var checkpoints = directory.Checkpoints(stage.Name);
-        var continues = resume && entries.TryGetValue(stage.Name, out var entry) && !entry.Finished && entry.Inputs == inputs
-            && directory.CheckpointSteps(stage.Name).Count > 0;
-        if (!continues && Directory.Exists(checkpoints))
-            Directory.Delete(checkpoints, recursive: true);
-        Save(stage, new Entry(inputs, Finished: false));
+        if (!entries.TryGetValue(stage.Name, out var entry) || entry.Finished || directory.CheckpointSteps(stage.Name) is not [.., var step])
+            return null;
+        var key = recipe.KeyOf(recipe.Stages.ToList().IndexOf(stage));
+        if (Differences(stage, entry, step).FirstOrDefault() is not { Name: not null } difference)
+            return null;
+        var (setting, what) = Describe(key, difference, step);
+        return (setting, $"{what}, and {directory.Checkpoint(stage.Name, step)} cannot be continued with it. Set it back, or run without --resume to train the stage from its start.");
+    }
+
+    /// <summary>The steps that a stage was to have when its checkpoints were written, where the recipe has another number now.</summary>
+    public int? EarlierSteps(Stage stage) => stage is TrainingStage training && entries.GetValueOrDefault(stage.Name)?.Settings is { } settings
+        && settings.FirstOrDefault(pair => IsSteps(pair.Key)).Value is { } text && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var steps)
+        && steps != training.Steps ? steps : null;
+
+    /// <summary>Marks a stage as begun. Checkpoints of other inputs, or where the run does not resume, are removed.</summary>
+    /// <param name="stage">The stage.</param>
+    /// <param name="step">The newest whole checkpoint; null where there is none, or the run does not resume.</param>
+    /// <returns>Whether the stage goes on from it.</returns>
+    public bool Begin(Stage stage, int? step)
+    {
+        var continues = step is { } done && entries.TryGetValue(stage.Name, out var entry) && !Differences(stage, entry, done).Any();
+        if (!continues)
+            Disk.DeleteFolder(directory.Checkpoints(stage.Name));
+        Save(stage, finished: false);
         return continues;
     }
 
-    public void Finish(Stage stage) => Save(stage, new Entry(InputsOf(stage), Finished: true));
+    public void Finish(Stage stage) => Save(stage, finished: true);
 
     private static string PathIn(RunDirectory directory) => Path.Combine(directory.Root, "stages.json");
 
@@ -63,55 +86,39 @@ internal sealed class StageLedger
         }
     }
 
-    private void Save(Stage stage, Entry entry)
+    private static bool IsSteps(string name) => name.EndsWith("." + StepsKey, StringComparison.Ordinal) && name.IndexOf('.') == name.LastIndexOf('.') && !name.Contains(' ');
+
+    private static (string Setting, string What) Describe(string key, (string Name, string? Old, string? New) difference, int step)
     {
-        entries[stage.Name] = entry;
+        var (name, old, now) = difference;
+        var at = key[..(key.LastIndexOf('.') + 1)];
+        string Change() => $"it is {now ?? "not set"} and was {old ?? "not set"}";
+        return name switch
+        {
+            StageInputs.Program => (key, $"the program's version is {now} and was {old}"),
+            _ when name.StartsWith(StageInputs.FilePrefix, StringComparison.Ordinal) => (key, $"the file {name[StageInputs.FilePrefix.Length..]} has changed"),
+            _ when name.StartsWith(StageInputs.Input, StringComparison.Ordinal) => (key, $"'{name[StageInputs.Input.Length..]}', which it reads, has changed"),
+            "seed" => (name, Change()),
+            _ when name.StartsWith("model.", StringComparison.Ordinal) => (name, Change()),
+            _ when IsSteps(name) => (at + name, string.Create(CultureInfo.InvariantCulture, $"it is {now}, but {step} steps are done")),
+            _ => (at + name, Change()),
+        };
+    }
+
+    /// <summary>What differs from when the stage's checkpoints were written; another number of steps is no difference where so many are not done yet.</summary>
+    private IEnumerable<(string Name, string? Old, string? New)> Differences(Stage stage, Entry entry, int step)
+    {
+        if (entry.Settings is not { } old)
+            return entry.Inputs == InputsOf(stage) ? [] : [(StageInputs.Program, "another", StageInputs.Of(stage, recipe)[StageInputs.Program])];
+        return StageInputs.Differences(old, StageInputs.Of(stage, recipe)).Where(pair => !IsSteps(pair.Name) || (stage as TrainingStage)?.Steps < step);
+    }
+
+    private void Save(Stage stage, bool finished)
+    {
+        var inputs = StageInputs.Of(stage, recipe);
+        entries[stage.Name] = new Entry(StageInputs.Hash(inputs), finished, inputs);
         AtomicFile.WriteAllText(path, JsonSerializer.Serialize(entries, JsonLayout.Indented) + "\n");
     }
 
-    /// <summary>The hashes of a recipe's stages in order.</summary>
-    public static IReadOnlyList<string> InputsOf(Recipe recipe) => [.. recipe.Stages.Select(stage => InputsOf(stage, recipe))];
-
-    /// <summary>A hash of everything that decides what the stage leaves behind.</summary>
-    public string InputsOf(Stage stage) => InputsOf(stage, recipe);
-
-    private static string InputsOf(Stage stage, Recipe recipe)
-    {
-        var text = new StringBuilder();
-        text.Append(typeof(StageLedger).Assembly.GetName().Version).Append('\n').Append(recipe.Seed).Append('\n');
-        text.Append(recipe.Model is { } model ? Fingerprint.Of(model) : "").Append('\n').Append(Fingerprint.Of(stage)).Append('\n');
-        foreach (var file in new object?[] { recipe.Model, stage }.OfType<object>().SelectMany(FilesOf))
-            text.Append(Stamp(file)).Append('\n');
-        foreach (var input in stage.Inputs.Distinct().Order(StringComparer.Ordinal))
-        {
-            var source = recipe.Stages.FirstOrDefault(other => other.Name == input);
-            text.Append(input).Append(' ').Append(source is not null ? InputsOf(source, recipe) : Stamp(input)).Append('\n');
-        }
-
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));
-    }
-
-    /// <summary>The files that settings name, found by the records that can name one.</summary>
-    private static IEnumerable<string> FilesOf(object settings)
-    {
-        foreach (var property in settings.GetType().GetProperties().Where(property => property.GetIndexParameters().Length == 0))
-        {
-            var value = property.GetValue(settings);
-            if (value is DataSource { Path: { } file })
-                yield return file;
-            if (value is string text && settings is ModelSource)
-                yield return text;
-        }
-    }
-
-    private static string Stamp(string reference)
-    {
-        var resolved = ProgramPaths.Resolve(reference);
-        if (Directory.Exists(resolved))
-            return string.Join('\n', Directory.GetFiles(resolved).Order(StringComparer.Ordinal).Select(Stamp));
-        var info = new FileInfo(resolved);
-        return info.Exists ? $"{info.Name} {info.Length} {info.LastWriteTimeUtc.Ticks}" : reference;
-    }
-
-    private sealed record Entry(string Inputs, bool Finished);
+    private sealed record Entry(string Inputs, bool Finished, SortedDictionary<string, string>? Settings = null);
 }

@@ -4,11 +4,17 @@ using LlmRL.Tokenization;
 
 namespace LlmRL.Rewards;
 
-/// <summary>Something that a recipe can put under <c>reward</c>: a <see cref="IReward"/>, an <see cref="ITokenReward"/>, a <see cref="LearnedReward"/>, or a <see cref="WeightedReward"/> of several.</summary>
+/// <summary>Something that a recipe can put under <c>reward</c>: a <see cref="IReward"/>, an <see cref="ITokenReward"/>, an <see cref="IBatchReward"/>, a <see cref="LearnedReward"/>, or a <see cref="WeightedReward"/> of several.</summary>
 public interface IRewardSource
 {
     /// <summary>Names of the stages or folders whose models it reads.</summary>
     IEnumerable<string> Models => [];
+
+    /// <summary>Looks, before anything is trained, for what would stop it later.</summary>
+    /// <exception cref="BadInputException">A fault that the user can correct.</exception>
+    void Check()
+    {
+    }
 }
 
 /// <summary>Scores completions by their text. A higher score is better; implementations say their range.</summary>
@@ -17,8 +23,14 @@ public interface IReward : IRewardSource
     /// <summary>The name under which the score is logged: <c>rewards/NAME/mean</c>.</summary>
     string Name { get; }
 
-    /// <summary>The score of one completion's text (special tokens removed). Safe to call from several threads, never throws for any text.</summary>
+    /// <summary>
+    /// The score of one completion's text (special tokens removed), NaN where the reward does not apply to the row: it is left out of the sum then. Safe to call
+    /// from several threads, never throws for any text.
+    /// </summary>
     double Score(Example example, string completion);
+
+    /// <summary>The score of a sampled completion: by its text, unless the reward looks at its tokens.</summary>
+    double Score(Trajectory trajectory) => Score(trajectory.Example, trajectory.Text);
 }
 
 /// <summary>Rewards the single tokens of a completion; their sum is part of its score. Algorithms with reward-to-go credit each token with what follows it.</summary>

@@ -57,7 +57,7 @@ public sealed record KeywordReward : IReward
         var end = completion.TrimEnd();
         if (EndsWith.Length > 0 && (end.Length == 0 || !EndsWith.Contains(end[^1])))
             score -= EndingPenalty;
-        return RepetitionPenalty > 0 ? score - (RepetitionPenalty * RepeatedTriples(words)) : score;
+        return RepetitionPenalty > 0 ? score - (RepetitionPenalty * RepetitionReward.RepeatedShare(RepetitionReward.WordIds(words), 3)) : score;
     }
 
     /// <summary>Runs of letters, digits and apostrophes.</summary>
@@ -77,15 +77,4 @@ public sealed record KeywordReward : IReward
     }
 
     private static bool Contains(IEnumerable<string> words, string word) => words.Contains(word, StringComparer.OrdinalIgnoreCase);
-
-    private static double RepeatedTriples(List<string> words)
-    {
-        if (words.Count < 3)
-            return 0;
-        var seen = new HashSet<(string, string, string)>();
-        var repeated = 0;
-        for (var i = 0; i + 2 < words.Count; i++)
-            repeated += seen.Add((words[i], words[i + 1], words[i + 2])) ? 0 : 1;
-        return repeated / (double)(words.Count - 2);
-    }
 }

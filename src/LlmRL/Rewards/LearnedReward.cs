@@ -1,4 +1,3 @@
-using System.ComponentModel.DataAnnotations;
 using LlmRL.Recipes.Binding;
 
 namespace LlmRL.Rewards;
@@ -15,27 +14,4 @@ public sealed record LearnedReward : IRewardSource
 
     /// <inheritdoc/>
     public IEnumerable<string> Models => [Model];
-}
-
-/// <summary>Several rewards, each with a weight: score = Σ w_i · r_i.</summary>
-[Variant("weighted")]
-public sealed record WeightedReward : IRewardSource
-{
-    /// <summary>The rewards.</summary>
-    [MinLength(1)]
-    public required IReadOnlyList<WeightedTerm> Terms { get; init; }
-
-    /// <inheritdoc/>
-    public IEnumerable<string> Models => Terms.SelectMany(term => term.Reward.Models);
-}
-
-/// <summary>One reward of a weighted sum.</summary>
-public sealed record WeightedTerm
-{
-    /// <summary>The reward.</summary>
-    public required IRewardSource Reward { get; init; }
-
-    /// <summary>Its weight.</summary>
-    [Range(-1e6, 1e6)]
-    public double Weight { get; init; } = 1;
 }

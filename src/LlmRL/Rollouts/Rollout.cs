@@ -35,14 +35,23 @@ public sealed class Trajectory
     /// <summary>V(s_t) of the value network at sampling time, in units of reward; empty where there is none.</summary>
     public float[] Values { get; set; } = [];
 
-    /// <summary>Each reward by name, before weights and penalties.</summary>
+    /// <summary>Each reward by name, before weights, normalisation and penalties; NaN where it does not apply.</summary>
     public Dictionary<string, double> Rewards { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Weighted rewards that belong to single tokens, part of <see cref="Score"/>; empty where all rewards are of the whole completion.</summary>
     public double[] TokenRewards { get; set; } = [];
 
-    /// <summary>The score of the whole completion that the algorithm learns from: weighted rewards after penalties.</summary>
+    /// <summary>The score of the whole completion that the algorithm learns from: weighted rewards after normalisation and penalties. NaN: it could not be scored.</summary>
     public double Score { get; set; }
+
+    /// <summary>The weighted sum of the rewards where <see cref="Score"/> was normalised; null where it was not.</summary>
+    public double? PlainSum { get; set; }
+
+    /// <summary>What is logged as <c>reward</c>: in units that mean the same at each step.</summary>
+    public double LoggedReward => PlainSum ?? Score;
+
+    /// <summary>Names of the rewards that failed, where the recipe has the run go on.</summary>
+    public IReadOnlyList<string> FailedRewards { get; set; } = [];
 
     /// <summary>A_t, filled in by the algorithm.</summary>
     public float[] Advantages { get; set; } = [];
@@ -79,6 +88,18 @@ public sealed record Rollout(IReadOnlyList<Trajectory> Trajectories, int GroupSi
 {
     /// <summary>Trajectories that were sampled and scored too, but replaced by others because their group's scores were all equal.</summary>
     public IReadOnlyList<Trajectory> Replaced { get; init; } = [];
+
+    /// <summary>Trajectories that were sampled, but left out because one of their group has no score.</summary>
+    public IReadOnlyList<Trajectory> Dropped { get; init; } = [];
+
+    /// <summary>The groups of which every trajectory has a score; the others are among <see cref="Dropped"/>.</summary>
+    public Rollout OnlyScored()
+    {
+        if (!Trajectories.Any(trajectory => double.IsNaN(trajectory.Score)))
+            return this;
+        var scored = Groups().ToLookup(group => !group.Any(trajectory => double.IsNaN(trajectory.Score)));
+        return this with { Trajectories = [.. scored[true].SelectMany(group => group)], Dropped = [.. Dropped, .. scored[false].SelectMany(group => group)] };
+    }
 
     /// <summary>Number of completion tokens.</summary>
     public int TokenCount => Trajectories.Sum(trajectory => trajectory.Length);

@@ -31,10 +31,11 @@ public static partial class AtomicFile
         {
             using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16))
             {
-                write(stream);
-                stream.Flush(flushToDisk: true);
+                write(Disk.Faulty(stream));
+                Disk.Sync(stream);
             }
 
+            Disk.Announce(DiskOperation.Rename, full);
             File.Move(temporary, full, overwrite: true);
             renamed = true;
             SyncFolder(folder);

@@ -50,14 +50,14 @@ internal sealed class JsonLinesFile : IDisposable
 
             buffer.Write([NewLine]);
             stream.Seek(0, SeekOrigin.End);
-            stream.Write(buffer.WrittenSpan);
+            Disk.Write(stream, buffer.WrittenSpan);
         }
     }
 
     /// <summary>Puts everything written so far on the disk itself.</summary>
     public void Sync()
     {
-        lock (gate) stream.Flush(flushToDisk: true);
+        lock (gate) Disk.Sync(stream);
     }
 
     public void Dispose() => stream.Dispose();

@@ -53,7 +53,7 @@ public static class MetricCatalog
         if (Rank.TryGetValue(name, out var rank)) return rank;
         return FindFamily(name) switch
         {
-            { ChartKey: "rewards/mean" or "rewards/std" } => Rank["reward_std"],
+            { ChartKey: "rewards/mean" or "rewards/std" or "rewards/failures" } => Rank["reward_std"],
             { ChartKey: "time" or "memory" } => Rank["seconds"],
             // By count, and before everything else: pass@k is what training with a verifier is for.
             { ChartKey: "pass@k" or "maj@k" or "distinct-n" } when TryCount(name, name[..(name.LastIndexOfAny(CountMarks) + 1)], out var k) =>
@@ -97,6 +97,8 @@ public static class MetricCatalog
             return new(name, "Reward spread by function", spread, "", explanation, MetricDirection.Neutral, "rewards/std");
         }
 
+        if (name.Split('/') is ["rewards", var server, "failures"])
+            return new(name, "Completions that could not be scored", server, "", "Completions of a step that a reward server failed to score.", MetricDirection.Down, "rewards/failures");
         if (name.Split('/') is ["time", var phase])
             return new(name, "Time by phase", phase, "s", "Wall-clock time of a step, by what it went into.", MetricDirection.Down, "time");
         if (name.Split('/') is ["memory", var part])

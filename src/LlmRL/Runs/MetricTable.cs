@@ -42,6 +42,7 @@ internal static class MetricTable
         new("mean_reward", "Rewards given", "mean", "", RewardRange, Neutral, "reward range"),
         new("min_reward", "Rewards given", "lowest", "", RewardRange, Neutral, "reward range"),
         new("max_reward", "Rewards given", "highest", "", RewardRange, Neutral, "reward range"),
+        new("rewards/dropped_groups", "Prompts left out", "dropped", "", "Prompts of a step whose completions could not all be scored.", Down),
         new("kl", "KL to the reference", "kl", "nats", "How far the policy has moved from the model that it started from."),
         new("objective/kl", "KL to the reference", "kl", "nats", "How far the policy has moved from the SFT model, summed over a completion."),
         new("objective/non_score_reward", "KL penalty", "kl penalty", "",

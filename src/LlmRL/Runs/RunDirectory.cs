@@ -11,6 +11,7 @@ namespace LlmRL.Runs;
 /// samples.jsonl                sampled completions
 /// tensorboard/STAGE/           event files
 /// checkpoints/STAGE/step-N/    to resume from, Hugging Face layout plus optimizer and loop state
+/// non-finite/STAGE-step-N/     a batch whose loss or gradient was not finite, for <c>llmrl replay</c>
 /// final/STAGE/                 the stage's model in Hugging Face layout
 /// summary.json                 finished stages and their headline numbers
 /// report.html                  plots, tables and samples in one file
@@ -61,6 +62,7 @@ public sealed class RunDirectory
             throw new BadInputException($"--out {path} cannot be written to: {e.Message} Name another folder, or change its permissions.", e);
         }
 
+        RefuseLinks(path);
         return new RunDirectory(path);
     }
 
@@ -78,25 +80,19 @@ public sealed class RunDirectory
         : [.. Directory.GetDirectories(folder).Order(StringComparer.Ordinal).Select(path => new RunDirectory(path)).Where(run => run.HoldsRun)];
 
     /// <summary>Makes sure that one process at a time works on the run; the lock ends with the returned object or with the process.</summary>
+    /// <param name="note">Is told where the lock of a process that is gone was taken over.</param>
+    /// <param name="time">The clock.</param>
     /// <exception cref="BadInputException">Another process works on it.</exception>
-    public IDisposable Lock()
-    {
-        var path = Path.Combine(Root, ".lock");
-        try
-        {
-            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException e)
-        {
-            throw new BadInputException($"Another process is running in {Root}. Wait for it to end, or name another folder with --out.", e);
-        }
-    }
+    public IDisposable Lock(Action<string>? note = null, TimeProvider? time = null) => RunLock.Take(Root, time ?? TimeProvider.System, note);
 
     /// <summary>The folder of a stage's TensorBoard event files.</summary>
     public string TensorBoard(string stage) => Path.Combine(Root, "tensorboard", Checked(stage));
 
     /// <summary>The folder of a stage's model.</summary>
     public string Final(string stage) => Path.Combine(Root, "final", Checked(stage));
+
+    /// <summary>The folder of a batch whose loss or gradient was not finite.</summary>
+    public string NonFinite(string stage, int step) => Path.Combine(Root, "non-finite", string.Create(CultureInfo.InvariantCulture, $"{Checked(stage)}-step-{step}"));
 
     /// <summary>The folder of a stage's checkpoints.</summary>
     public string Checkpoints(string stage) => Path.Combine(Root, "checkpoints", Checked(stage));
@@ -121,9 +117,30 @@ public sealed class RunDirectory
     /// <summary>Deletes all but the newest checkpoints of a stage.</summary>
     /// <param name="stage">The stage.</param>
     /// <param name="keep">How many stay.</param>
-    public void PruneCheckpoints(string stage, int keep)
+    /// <param name="best">The step of one that stays beside them; null: none.</param>
+    public void PruneCheckpoints(string stage, int keep, int? best = null)
     {
-        foreach (var step in CheckpointSteps(stage).SkipLast(keep)) Directory.Delete(Checkpoint(stage, step), recursive: true);
+        foreach (var step in CheckpointSteps(stage).SkipLast(keep).Where(step => step != best)) Disk.DeleteFolder(Checkpoint(stage, step));
+    }
+
+    /// <summary>Deletes what a killed process left half-written: files and folders under temporary names. The run must be locked.</summary>
+    public void DeleteTemporaries()
+    {
+        foreach (var folder in Directory.GetDirectories(Root, "*.tmp", SearchOption.AllDirectories).Where(Directory.Exists)) Disk.DeleteFolder(folder);
+        foreach (var file in Directory.GetFiles(Root, ".*.tmp", SearchOption.AllDirectories)) File.Delete(file);
+    }
+
+    /// <summary>Whatever a recipe names, nothing is written outside the run's folder: so a link in it that leads out is refused.</summary>
+    private static void RefuseLinks(string path)
+    {
+        var root = Path.GetFullPath(path);
+        var options = new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 3, AttributesToSkip = FileAttributes.None, IgnoreInaccessible = true };
+        foreach (var entry in new DirectoryInfo(root).EnumerateFileSystemInfos("*", options).Where(entry => entry.LinkTarget is not null))
+        {
+            var target = entry.ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? entry.LinkTarget!;
+            if (!target.StartsWith(root + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+                throw new BadInputException($"{entry.FullName} is a link to {target}, outside of the run's folder, where a run must not write. Remove it, or name the other place with --out.");
+        }
     }
 
     private bool HoldsRun => File.Exists(MetricsPath) || File.Exists(SummaryPath);

@@ -26,6 +26,9 @@ public sealed class RunLog : IDisposable
         samples = new SamplesWriter(directory.SamplesPath);
     }
 
+    /// <summary>The numbers of the step logged last.</summary>
+    public IReadOnlyCollection<KeyValuePair<string, double>> Latest { get; private set; } = [];
+
     /// <summary>Puts everything logged so far on the disk itself.</summary>
     public void Sync()
     {
@@ -49,6 +52,7 @@ public sealed class RunLog : IDisposable
     public void Step(int step, IReadOnlyCollection<KeyValuePair<string, double>> values)
     {
         if (stage is null || tensorBoard is null) throw new InvalidOperationException("Step was called before StageStarted.");
+        Latest = values;
         metrics.Write(step, stage, values.Where(pair => !MetricCatalog.IsTiming(pair.Key)));
         var clocked = values.Where(pair => MetricCatalog.IsTiming(pair.Key)).ToArray();
         if (clocked.Length > 0) timings.Write(step, stage, clocked);

@@ -128,9 +128,8 @@ public sealed class TensorBoardWriter : IDisposable
         BinaryPrimitives.WriteUInt32LittleEndian(header[8..], Mask(Crc32C(header[..8])));
         Span<byte> footer = stackalloc byte[4];
         BinaryPrimitives.WriteUInt32LittleEndian(footer, Mask(Crc32C(data)));
-        stream.Write(header);
-        stream.Write(data);
-        stream.Write(footer);
+        byte[] record = [.. header, .. data, .. footer];
+        Disk.Write(stream, record);
     }
 }
 

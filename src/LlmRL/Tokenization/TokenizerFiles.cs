@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LlmRL.Runs;
 
 namespace LlmRL.Tokenization;
 
@@ -31,7 +32,7 @@ internal sealed class TokenizerFiles
     {
         Directory.CreateDirectory(folder);
         foreach (var (name, content) in _contents)
-            File.WriteAllBytes(Path.Combine(folder, name), content);
+            AtomicFile.WriteAllBytes(Path.Combine(folder, name), content);
     }
 
     private static JsonObject Config(Tokenizer tokenizer, string tokenizerClass, string? unknown)

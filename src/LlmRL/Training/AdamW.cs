@@ -61,12 +61,24 @@ public sealed class AdamW : IDisposable
     /// <param name="learningRate">lr of this step.</param>
     /// <returns>‖g‖₂ before clipping.</returns>
     /// <exception cref="NonFiniteException">The gradient is not finite; weights and state are untouched.</exception>
-    public double Step(double learningRate)
+    public double Step(double learningRate) => Step(learningRate, FiniteGradientNorm());
+
+    /// <summary>‖g‖₂, for models that take a step together or not at all.</summary>
+    /// <exception cref="NonFiniteException">It is not finite.</exception>
+    public double FiniteGradientNorm()
     {
         using var guard = no_grad();
         var norm = GradientNorm();
-        if (!double.IsFinite(norm))
-            throw new NonFiniteException($"the gradient norm is {norm}");
+        return double.IsFinite(norm) ? norm : throw new NonFiniteException($"the gradient norm is {norm}");
+    }
+
+    /// <summary>Takes one step with a gradient whose norm is known.</summary>
+    /// <param name="learningRate">lr of this step.</param>
+    /// <param name="norm">From <see cref="FiniteGradientNorm"/>.</param>
+    /// <returns>The norm.</returns>
+    public double Step(double learningRate, double norm)
+    {
+        using var guard = no_grad();
         StepCount++;
         var scale = options.MaxGradNorm > 0 ? Math.Min(1, options.MaxGradNorm / (norm + 1e-6)) : 1;
         if (parameters.Values.device_type == DeviceType.CPU)

@@ -9,27 +9,32 @@ namespace LlmRL.Training;
 /// <summary>The loop of every stage that learns from a fixed data set: data set → loss → step.</summary>
 public static class OfflineLoop
 {
+    /// <summary>Logged at every step beside the loss's own numbers; they say nothing about the result.</summary>
+    private static readonly string[] LoopMetrics = ["grad_norm", "learning_rate", "num_tokens", "epoch"];
+
     /// <summary>Runs a stage from its start, or from its newest checkpoint when the run resumes.</summary>
     public static StageSummary Run(OfflineStage stage, StageContext context)
     {
         using var models = new OfflineModels(stage, context);
         var data = context.Open(stage.Data);
         var order = new EpochSampler(data.Count, context.Key("data"));
-        var checkpoints = new StageCheckpoints(context, stage, [(StageCheckpoints.PolicyName, models.Trained, models.Optimizer)]);
+        using var checkpoints = new StageCheckpoints(context, stage, [(StageCheckpoints.PolicyName, models.Trained, models.Optimizer)]);
         var start = checkpoints.Resume();
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;
-        BatchMetrics? metrics = null;
+        var budget = new MicroBatchBudget(stage, checkpoints.State, context.Run.Console.Warn);
         for (var step = start; step < stage.Steps; step++)
         {
             checkpoints.StopWhereAsked(step, tokens);
             var clock = new StepClock();
             var batch = Take(stage, context, data, order, step, models.ContextLength);
             if (stage.ReferenceModel is not null)
-                clock.Time("reference", () => models.AddReferenceLogProbs(batch));
-            var numbers = metrics = clock.Time("forward_backward", () => Accumulate(stage, models.Trained, batch, train: true));
+                clock.Time("reference", () => budget.Run(size => models.AddReferenceLogProbs(batch, size)));
+            var metrics = clock.Time("forward_backward", () => budget.Run(
+                size => Accumulate(stage with { MicroBatchTokens = size }, models.Trained, batch, train: true), undo: models.Trained.Parameters.ZeroGradients));
             var learningRate = stage.LearningRateAt(step);
-            var norm = clock.Time("optimizer", () => context.Guard(step, numbers, () => models.Optimizer.Step(learningRate)));
+            var norm = clock.Time("optimizer", () => context.Guard(step, metrics, () => models.Optimizer.Step(learningRate),
+                reason => SavedBatch.Save(context, stage with { MicroBatchTokens = budget.Tokens }, step, reason, models.Trained, batch)));
             tokens += batch.Sum(example => example.Length);
             context.Log.Step(step + 1, [
                 .. metrics.Means(), new("grad_norm", norm), new("learning_rate", learningRate), new("num_tokens", tokens),
@@ -38,9 +43,24 @@ public static class OfflineLoop
             checkpoints.AfterStep(step + 1, tokens);
         }
 
+        checkpoints.StopWhereAsked(stage.Steps, tokens);
+        checkpoints.Complete();
+        var shift = models.Trained.ScoreShift;
         stage.Finish(models.Trained, context);
         context.SaveFinal(models.Trained);
-        return context.Summary(stage, Headline(stage, context, models, metrics));
+        return context.Summary(stage, checkpoints.SaveWhereStopped(stage.Steps, tokens, () =>
+        {
+            try
+            {
+                return Headline(stage, context, models);
+            }
+            catch (OperationCanceledException)
+            {
+                // The checkpoint is that of the last step, before the stage was finished; so the rest is done again from the same numbers.
+                models.Trained.ScoreShift = shift;
+                throw;
+            }
+        }));
     }
 
     /// <summary>The rows of a step, those that are too long replaced by the next ones in order.</summary>
@@ -60,12 +80,13 @@ public static class OfflineLoop
         return batch.Count > 0 ? batch : throw new BadInputException($"stage {stage.Name}: every row of step {step + 1} has more than {limit} tokens; raise max_length or max_position_embeddings, or shorten the data.");
     }
 
-    internal static BatchMetrics Accumulate(OfflineStage stage, Transformer model, IReadOnlyList<EncodedExample> batch, bool train)
+    internal static BatchMetrics Accumulate(OfflineStage stage, Transformer model, IReadOnlyList<EncodedExample> batch, bool train, CancellationToken cancellation = default)
     {
         var metrics = new BatchMetrics();
         var share = new BatchShare(batch.Count, batch.Sum(example => (long)example.TargetCount));
         foreach (var micro in MicroBatches.Split(batch, example => example.Length, stage.MicroBatchTokens))
         {
+            cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             stage.Accumulate(model, micro, share, metrics, train);
         }
@@ -74,24 +95,19 @@ public static class OfflineLoop
     }
 
     /// <summary>Loss and accuracy of the first and last step, and of the held-out rows.</summary>
-    private static OrderedDictionary<string, double> Headline(OfflineStage stage, StageContext context, OfflineModels models, BatchMetrics? last)
+    private static OrderedDictionary<string, double> Headline(OfflineStage stage, StageContext context, OfflineModels models)
     {
-        var headline = new OrderedDictionary<string, double>();
-        if (last is not null)
-        {
-            // From the log, so that a run which was interrupted has the same headline.
-            headline["loss/first"] = context.Logged("loss").First();
-            foreach (var (name, value) in last.Means())
-                headline[name] = value;
-        }
-
+        // From the log, so that a run which was interrupted has the same headline.
+        var headline = new OrderedDictionary<string, double> { ["loss/first"] = context.Logged("loss").First() };
+        foreach (var (name, value) in context.LoggedLast().Where(pair => !LoopMetrics.Contains(pair.Key)))
+            headline[name] = value;
         if (stage.EvalData is null)
             return headline;
         using var guard = no_grad();
         var held = context.Open(stage.EvalData);
         var rows = Enumerable.Range(0, held.Count).Select(i => stage.Encode(held[i], context)).ToList();
-        models.AddReferenceLogProbs(rows);
-        foreach (var (name, value) in Accumulate(stage, models.Trained, rows, train: false).Means())
+        models.AddReferenceLogProbs(rows, stage.MicroBatchTokens);
+        foreach (var (name, value) in Accumulate(stage, models.Trained, rows, train: false, context.Cancellation).Means())
             headline["eval/" + name] = value;
         return headline;
     }

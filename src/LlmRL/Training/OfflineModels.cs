@@ -7,13 +7,11 @@ namespace LlmRL.Training;
 /// <summary>The models of an offline stage: the one that is trained, and the frozen reference where the loss compares with one.</summary>
 public sealed class OfflineModels : IDisposable
 {
-    private readonly OfflineStage stage;
     private readonly Transformer? reference;
 
     /// <summary>Loads them.</summary>
     public OfflineModels(OfflineStage stage, StageContext context)
     {
-        this.stage = stage;
         Trained = stage.LoadModel(context);
         Optimizer = new AdamW(Trained.Parameters, stage.OptimizerOptions());
         if (stage.ReferenceModel is { } source)
@@ -30,10 +28,10 @@ public sealed class OfflineModels : IDisposable
     public int ContextLength => Math.Min(Trained.Config.ContextLength, reference?.Config.ContextLength ?? int.MaxValue);
 
     /// <summary>Fills in <see cref="EncodedExample.ReferenceLogProbs"/> where there is a reference.</summary>
-    public void AddReferenceLogProbs(IReadOnlyList<EncodedExample> batch)
+    public void AddReferenceLogProbs(IReadOnlyList<EncodedExample> batch, int microBatchTokens)
     {
         if (reference is not null)
-            AddReferenceLogProbs(reference, batch, stage.MicroBatchTokens);
+            AddReferenceLogProbs(reference, batch, microBatchTokens);
     }
 
     /// <summary>The same with a given reference.</summary>

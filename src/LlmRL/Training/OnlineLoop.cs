@@ -1,5 +1,6 @@
 using LlmRL.Algorithms;
 using LlmRL.Models;
+using LlmRL.Rewards;
 using LlmRL.Rollouts;
 using LlmRL.Runs;
 using static TorchSharp.torch;
@@ -14,23 +15,24 @@ public static class OnlineLoop
     {
         using var models = new OnlineModels(stage, context);
         using var sampler = new TrajectorySampler(stage, context, models.Policy);
-        var checkpoints = new StageCheckpoints(context, stage, models.Trained);
+        using var checkpoints = new StageCheckpoints(context, stage, models.Trained);
         var start = checkpoints.Resume();
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;
+        var budget = new MicroBatchBudget(stage, checkpoints.State, context.Run.Console.Warn);
         for (var step = start; step < stage.Steps; step++)
         {
             checkpoints.StopWhereAsked(step, tokens);
             var clock = new StepClock();
             var metrics = new BatchMetrics();
             var now = stage.At(step, checkpoints.State);
-            var rollout = clock.Time("sampling", () => checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step, checkpoints.State))));
+            var rollout = clock.Time("sampling", () => Sample(sampler, context, checkpoints, step, tokens));
             if (models.Reference is not null)
-                clock.Time("reference", () => models.AddReferenceLogProbs(rollout));
+                clock.Time("reference", () => checkpoints.SaveWhereStopped(step, tokens, () => budget.Run(size => models.AddReferenceLogProbs(rollout, size))));
             if (models.Value is not null)
-                clock.Time("values", () => models.AddValues(rollout));
+                clock.Time("values", () => checkpoints.SaveWhereStopped(step, tokens, () => budget.Run(size => models.AddValues(rollout, size))));
             now.ComputeAdvantages(rollout, checkpoints.State, metrics);
-            Learn(now, context, models, rollout, step, metrics, clock);
+            Learn(now, context, models, rollout, step, metrics, (clock, budget));
             now.AdaptBeta(rollout, checkpoints.State);
             models.RefreshReference(step + 1);
             sampler.WeightsChanged();
@@ -44,12 +46,30 @@ public static class OnlineLoop
             checkpoints.AfterStep(step + 1, tokens);
         }
 
+        checkpoints.Complete();
         context.SaveFinal(models.Policy);
         return context.Summary(stage, RewardTrend(context));
     }
 
+    /// <summary>Samples and scores. Where the run is asked to stop, or a reward server fails, the completed steps are in a checkpoint.</summary>
+    private static Rollout Sample(TrajectorySampler sampler, StageContext context, StageCheckpoints checkpoints, int step, long tokens)
+    {
+        try
+        {
+            return checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step, checkpoints.State)));
+        }
+        catch (RewardFailedException fault)
+        {
+            var (directory, stage) = (context.Run.Directory, context.Stage.Name);
+            if (!directory.CheckpointSteps(stage).Contains(step))
+                checkpoints.Write(step, tokens);
+            throw new RewardFailedException($"stage {stage}, step {step + 1}: {fault.Message} The {step} steps before are in {directory.Checkpoint(stage, step)}; the same command with --resume goes on from there.", fault);
+        }
+    }
+
     /// <summary>Epochs × minibatches of optimizer steps over one rollout.</summary>
-    private static void Learn(OnlineStage stage, StageContext context, OnlineModels models, Rollout rollout, int step, BatchMetrics metrics, StepClock clock)
+    private static void Learn(
+        OnlineStage stage, StageContext context, OnlineModels models, Rollout rollout, int step, BatchMetrics metrics, (StepClock Clock, MicroBatchBudget Budget) means)
     {
         var units = rollout.Trajectories.Chunk(stage.LossUnit).ToArray();
         var learningRate = stage.LearningRateAt(step);
@@ -59,8 +79,8 @@ public static class OnlineLoop
                 new RandomStream(CounterRandom.Key(context.Key("minibatches"), (ulong)step, (ulong)epoch)).Shuffle<Trajectory[]>(units);
             foreach (var minibatch in units.Chunk((units.Length + stage.NumMiniBatches - 1) / stage.NumMiniBatches))
             {
-                var part = new BatchMetrics();
-                clock.Time("forward_backward", () => Accumulate(stage, models, minibatch, part, firstEpoch: epoch == 0));
+                var part = means.Clock.Time("forward_backward", () => means.Budget.Run(
+                    size => Accumulate(stage with { MicroBatchTokens = size }, models, minibatch, firstEpoch: epoch == 0), undo: models.DropGradients));
                 metrics.Add(part);
                 if (part["approx_kl"] > stage.TargetKl)
                 {
@@ -69,7 +89,8 @@ public static class OnlineLoop
                     return;
                 }
 
-                metrics.Add("grad_norm", clock.Time("optimizer", () => context.Guard(step, part, () => models.Step(learningRate))), 1);
+                metrics.Add("grad_norm", means.Clock.Time("optimizer", () => context.Guard(step, part, () => models.Step(learningRate),
+                    reason => SavedBatch.Save(context, stage with { MicroBatchTokens = means.Budget.Tokens }, step, reason, models, minibatch.SelectMany(unit => unit)))), 1);
             }
         }
 
@@ -78,13 +99,15 @@ public static class OnlineLoop
     }
 
     /// <summary>One minibatch forward and backward in micro-batches. Completions that do not count cost no forward pass.</summary>
-    private static void Accumulate(OnlineStage stage, OnlineModels models, Trajectory[][] minibatch, BatchMetrics metrics, bool firstEpoch)
+    private static BatchMetrics Accumulate(OnlineStage stage, OnlineModels models, Trajectory[][] minibatch, bool firstEpoch)
     {
+        var metrics = new BatchMetrics();
         var share = BatchShare.Of([.. minibatch.SelectMany(unit => unit)]);
         var learned = minibatch.Where(unit => unit.Any(trajectory => trajectory.Counts));
         foreach (var micro in MicroBatches.Split(learned, unit => unit.Length * unit.Max(trajectory => trajectory.Prompt.Length + trajectory.Length), stage.MicroBatchTokens))
             Accumulate(stage, models.Policy, models.Value, [.. micro.SelectMany(unit => unit)], share, metrics, firstEpoch);
         metrics.Add("loss", 0, minibatch.Where(unit => !unit.Any(trajectory => trajectory.Counts)).Sum(unit => unit.Length) / (double)share.Sequences);
+        return metrics;
     }
 
     /// <summary>One micro-batch forward and backward: gradients add up in the models' buffers.</summary>

@@ -9,13 +9,14 @@ namespace LlmRL.Training;
 public sealed class OnlineModels : IDisposable
 {
     private readonly OnlineStage stage;
+    private readonly CancellationToken cancellation;
     private readonly AdamW policyOptimizer;
     private readonly AdamW? valueOptimizer;
 
     /// <summary>Loads them.</summary>
     public OnlineModels(OnlineStage stage, StageContext context)
     {
-        this.stage = stage;
+        (this.stage, cancellation) = (stage, context.Cancellation);
         Policy = context.LoadModel(stage.Policy);
         policyOptimizer = new AdamW(Policy.Parameters, stage.OptimizerOptions());
         Trained = [(StageCheckpoints.PolicyName, Policy, policyOptimizer)];
@@ -47,11 +48,11 @@ public sealed class OnlineModels : IDisposable
     public List<(string Name, Transformer Model, AdamW? Optimizer)> Trained { get; }
 
     /// <summary>Fills in <see cref="Trajectory.ReferenceLogProbs"/>.</summary>
-    public void AddReferenceLogProbs(Rollout rollout)
+    public void AddReferenceLogProbs(Rollout rollout, int microBatchTokens)
     {
         if (Reference is not { } reference)
             return;
-        ForEachMicroBatch(rollout, batch =>
+        ForEachMicroBatch(rollout, microBatchTokens, batch =>
         {
             using var forward = batch.Forward(reference, stage.Temperature);
             PolicyBatch.Unpad(batch.LogProbs, batch.Trajectories, (trajectory, values) => trajectory.ReferenceLogProbs = values);
@@ -59,11 +60,11 @@ public sealed class OnlineModels : IDisposable
     }
 
     /// <summary>Fills in <see cref="Trajectory.Values"/>.</summary>
-    public void AddValues(Rollout rollout)
+    public void AddValues(Rollout rollout, int microBatchTokens)
     {
         if (Value is not { } value)
             return;
-        ForEachMicroBatch(rollout, batch =>
+        ForEachMicroBatch(rollout, microBatchTokens, batch =>
         {
             batch.ForwardValues(value);
             PolicyBatch.Unpad(batch.Values!, batch.Trajectories, (trajectory, values) => trajectory.Values = values);
@@ -74,8 +75,10 @@ public sealed class OnlineModels : IDisposable
     /// <returns>The policy's gradient norm before clipping.</returns>
     public double Step(double learningRate)
     {
-        var norm = policyOptimizer.Step(learningRate);
-        valueOptimizer?.Step(learningRate);
+        // Both are looked at before either is changed: a step is taken whole or not at all.
+        var (norm, valueNorm) = (policyOptimizer.FiniteGradientNorm(), valueOptimizer?.FiniteGradientNorm());
+        policyOptimizer.Step(learningRate, norm);
+        valueOptimizer?.Step(learningRate, valueNorm!.Value);
         return norm;
     }
 
@@ -110,12 +113,13 @@ public sealed class OnlineModels : IDisposable
         value.Parameters[ParameterLayout.ScoreName].zero_();
     }
 
-    private void ForEachMicroBatch(Rollout rollout, Action<PolicyBatch> action)
+    private void ForEachMicroBatch(Rollout rollout, int microBatchTokens, Action<PolicyBatch> action)
     {
         using var guard = no_grad();
         var share = new BatchShare(rollout.Trajectories.Count, rollout.TokenCount);
-        foreach (var micro in MicroBatches.Split(rollout.Trajectories, trajectory => trajectory.Prompt.Length + trajectory.Length, stage.MicroBatchTokens))
+        foreach (var micro in MicroBatches.Split(rollout.Trajectories, trajectory => trajectory.Prompt.Length + trajectory.Length, microBatchTokens))
         {
+            cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             using var batch = new PolicyBatch(micro, Policy.Device, share) { Metrics = new BatchMetrics() };
             action(batch);

@@ -2,22 +2,21 @@ using LlmRL.Algorithms;
 using LlmRL.Models;
 using LlmRL.Rewards;
 using LlmRL.Rollouts;
-using LlmRL.Tokenization;
 using static TorchSharp.torch;
 
 namespace LlmRL.Training;
 
 /// <summary>
-/// Scores trajectories by one or several rewards. Rewards of the text run on worker threads while others are still being sampled; reward models run
-/// over the whole rollout once it is there.
+/// Scores trajectories by one or several rewards. Rewards of the text run on worker threads while others are still being sampled, and servers are asked in
+/// batches meanwhile; reward models run over the whole rollout once it is there.
 /// </summary>
 public sealed class RewardScorer : IDisposable
 {
-    private readonly List<(IReward Reward, double Weight)> textRewards = [];
-    private readonly List<(ITokenReward Reward, double Weight)> tokenRewards = [];
-    private readonly Tokenizer tokenizer;
-    private readonly List<(string Name, Transformer Model, double Weight)> learnedRewards = [];
+    private readonly IRewardSource source;
+    private readonly StageContext context;
+    private readonly Dictionary<RewardTerm, Transformer> models = [];
     private readonly int microBatchTokens;
+    private bool warned;
 
     /// <summary>Prepares scoring.</summary>
     /// <param name="source">What the recipe asks for.</param>
@@ -25,109 +24,76 @@ public sealed class RewardScorer : IDisposable
     /// <param name="microBatchTokens">Most tokens that go through a reward model at once.</param>
     public RewardScorer(IRewardSource source, StageContext context, int microBatchTokens)
     {
-        this.microBatchTokens = microBatchTokens;
-        tokenizer = context.Tokenizer;
-        Add(source, 1, context);
+        (this.source, this.context, this.microBatchTokens) = (source, context, microBatchTokens);
+        Terms = RewardTerm.Flatten(source);
+        foreach (var term in Terms)
+        {
+            if (term.Reward is LearnedReward learned)
+                models.Add(term, context.LoadModel(learned.Model, scalarHead: true, trainable: false));
+            else if (term.Reward is IBatchReward batch)
+                Servers.Add(term, batch.Open(context.Run.Time, context.Key($"reward {term.Name}")));
+        }
     }
+
+    /// <summary>The rewards, in the order of the recipe.</summary>
+    internal IReadOnlyList<RewardTerm> Terms { get; }
+
+    /// <summary>The working halves of batch rewards.</summary>
+    internal Dictionary<RewardTerm, IBatchScorer> Servers { get; } = [];
 
     /// <summary>Starts scoring a rollout.</summary>
-    public Pending Begin() => new(this);
+    public PendingRewards Begin() => new(this, context.Tokenizer, context.Cancellation);
+
+    /// <summary>Whether all completions of a group have the same rewards, as far as the algorithm can tell: they teach nothing.</summary>
+    public bool IsFlat(IReadOnlyList<Trajectory> group)
+    {
+        // Rewards that are normalised one by one may differ where their plain sums agree.
+        var each = source is WeightedReward { Normalize: RewardNormalization.Before };
+        return group.All(trajectory => trajectory.Score.Equals(group[0].Score)
+            && (!each || Terms.All(term => trajectory.Rewards[term.Name].Equals(group[0].Rewards[term.Name]))));
+    }
+
+    /// <summary>Brings the scores of a step to one scale where the recipe asks for it; see <see cref="RewardNormalizer"/>.</summary>
+    /// <param name="rollout">The step's completions, scored.</param>
+    /// <param name="state">The stage's numbers: running statistics are kept there.</param>
+    public void Normalize(Rollout rollout, IDictionary<string, double> state)
+    {
+        if (source is WeightedReward { Normalize: not RewardNormalization.None } sum)
+            RewardNormalizer.Normalize(rollout, sum, Terms, state);
+    }
 
     /// <inheritdoc/>
-    public void Dispose() => learnedRewards.ForEach(reward => reward.Model.Dispose());
-
-    private void Add(IRewardSource source, double weight, StageContext context)
+    public void Dispose()
     {
-        switch (source)
-        {
-            case WeightedReward sum:
-                foreach (var term in sum.Terms)
-                    Add(term.Reward, weight * term.Weight, context);
-                break;
-            case LearnedReward learned:
-                learnedRewards.Add((learned.Model, context.LoadModel(learned.Model, scalarHead: true, trainable: false), weight));
-                break;
-            case IReward reward:
-                textRewards.Add((reward, weight));
-                break;
-            case ITokenReward reward:
-                tokenRewards.Add((reward, weight));
-                break;
-            default:
-                throw new InvalidOperationException($"{source.GetType().Name} is no reward that can be computed");
-        }
+        foreach (var model in models.Values)
+            model.Dispose();
+        foreach (var server in Servers.Values)
+            server.Dispose();
     }
 
-    private void ScoreText(Trajectory trajectory)
+    /// <summary>Says, the first time, that completions could not be scored.</summary>
+    internal void Warn(string failure)
     {
-        foreach (var (reward, weight) in textRewards)
-        {
-            var score = reward.Score(trajectory.Example, trajectory.Text);
-            trajectory.Rewards[reward.Name] = score;
-            trajectory.Score += weight * score;
-        }
-
-        if (tokenRewards.Count > 0)
-            ScoreTokens(trajectory);
+        if (!warned)
+            context.Run.Console.Warn($"{context.Stage.Name}: {failure}. The run goes on, as on_failure says; further failures are counted in the metrics only.");
+        warned = true;
     }
 
-    private void ScoreTokens(Trajectory trajectory)
+    /// <summary>The scores of one reward model.</summary>
+    /// <param name="term">The model's term.</param>
+    /// <param name="trajectories">What to score.</param>
+    /// <param name="store">Receives each score.</param>
+    internal void ScoreByModel(RewardTerm term, IReadOnlyList<Trajectory> trajectories, Action<Trajectory, double> store)
     {
-        var perToken = new double[trajectory.Length];
-        trajectory.TokenRewards = new double[trajectory.Length];
-        foreach (var (reward, weight) in tokenRewards)
-        {
-            reward.Score(trajectory.Example, trajectory.Completion, tokenizer, perToken);
-            for (var t = 0; t < perToken.Length; t++)
-                trajectory.TokenRewards[t] += weight * perToken[t];
-            trajectory.Rewards[reward.Name] = perToken.Sum();
-        }
-
-        trajectory.Score += trajectory.TokenRewards.Sum();
-    }
-
-    private void ScoreByModels(Rollout rollout)
-    {
+        if (!models.TryGetValue(term, out var model))
+            return;
         using var guard = no_grad();
-        foreach (var (name, model, weight) in learnedRewards)
+        foreach (var micro in MicroBatches.Split(trajectories, trajectory => trajectory.Prompt.Length + trajectory.Length, microBatchTokens))
         {
-            foreach (var micro in MicroBatches.Split(rollout.Trajectories, trajectory => trajectory.Prompt.Length + trajectory.Length, microBatchTokens))
-            {
-                using var scope = NewDisposeScope();
-                var scores = RewardModel.LastTokenScores(model, [.. micro.Select(trajectory => trajectory.AllTokens())]).cpu().data<float>().ToArray();
-                for (var b = 0; b < micro.Count; b++)
-                {
-                    micro[b].Rewards[name] = scores[b];
-                    micro[b].Score += weight * scores[b];
-                }
-            }
-        }
-    }
-
-    /// <summary>The scoring of one rollout.</summary>
-    public sealed class Pending(RewardScorer scorer) : IDisposable
-    {
-        private readonly List<Task> tasks = [];
-
-        /// <summary>A trajectory is done: its text rewards start now.</summary>
-        public void Add(Trajectory trajectory)
-        {
-            if (scorer.textRewards.Count + scorer.tokenRewards.Count > 0)
-                tasks.Add(Task.Run(() => scorer.ScoreText(trajectory)));
-        }
-
-        /// <summary>Waits for the text rewards and adds those of reward models. A fault on a worker thread comes out here.</summary>
-        public void Complete(Rollout rollout)
-        {
-            Task.WhenAll(tasks).GetAwaiter().GetResult();
-            scorer.ScoreByModels(rollout);
-        }
-
-        /// <inheritdoc/>
-        public void Dispose()
-        {
-            // After a fault in sampling, workers may still write to trajectories that nobody will read.
-            Task.WhenAll(tasks).ContinueWith(_ => { }, TaskScheduler.Default).Wait();
+            using var scope = NewDisposeScope();
+            var scores = RewardModel.LastTokenScores(model, [.. micro.Select(trajectory => trajectory.AllTokens())]).cpu().data<float>().ToArray();
+            for (var b = 0; b < micro.Count; b++)
+                store(micro[b], scores[b]);
         }
     }
 }

@@ -1,5 +1,6 @@
 using LlmRL.Algorithms;
 using LlmRL.Evaluation;
+using LlmRL.Rewards;
 using LlmRL.Rollouts;
 using LlmRL.Runs;
 using static TorchSharp.torch;
@@ -14,16 +15,11 @@ internal static class RolloutMetrics
     public static void Add(Rollout rollout, OnlineStage stage, BatchMetrics metrics)
     {
         var all = rollout.Trajectories;
-        metrics.Add("reward", all.Average(trajectory => trajectory.Score), 1);
-        metrics.Add("reward_std", rollout.Groups().Average(group => Deviation(group.Select(trajectory => trajectory.Score))), 1);
+        metrics.Add("reward", all.Average(trajectory => trajectory.LoggedReward), 1);
+        metrics.Add("reward_std", rollout.Groups().Average(group => Deviation(group.Select(trajectory => trajectory.LoggedReward))), 1);
         if (rollout.GroupSize > 1)
             metrics.Add("frac_reward_zero_std", rollout.Groups().Average(group => group.All(trajectory => trajectory.Score == group[0].Score) ? 1.0 : 0), 1);
-        foreach (var name in all[0].Rewards.Keys)
-        {
-            metrics.Add($"rewards/{name}/mean", all.Average(trajectory => trajectory.Rewards[name]), 1);
-            metrics.Add($"rewards/{name}/std", Deviation(all.Select(trajectory => trajectory.Rewards[name])), 1);
-        }
-
+        AddRewards(rollout, stage, metrics);
         if (stage.DynamicSampling is not null)
             metrics.Add("dynamic_sampling/replaced_groups", rollout.Replaced.Count / rollout.GroupSize, 1);
         if (stage.AdaptiveKl is not null)
@@ -42,6 +38,28 @@ internal static class RolloutMetrics
         metrics.Add("objective/kl", kl, 1);
         metrics.Add("objective/rlhf_reward", metrics["reward"] - stage.Beta * kl, 1);
     }
+
+    /// <summary>Each reward by name over the completions that it applies to, and what could not be scored.</summary>
+    private static void AddRewards(Rollout rollout, OnlineStage stage, BatchMetrics metrics)
+    {
+        foreach (var term in RewardTerm.Flatten(stage.Reward))
+        {
+            var scores = rollout.Trajectories.Select(trajectory => trajectory.Rewards[term.Name]).Where(score => !double.IsNaN(score)).ToArray();
+            if (scores.Length > 0)
+            {
+                metrics.Add($"rewards/{term.Name}/mean", scores.Average(), 1);
+                metrics.Add($"rewards/{term.Name}/std", Deviation(scores), 1);
+            }
+
+            if (term.Reward is IBatchReward)
+                metrics.Add($"rewards/{term.Name}/failures", Sampled(rollout).Count(trajectory => trajectory.FailedRewards.Contains(term.Name)), 1);
+        }
+
+        if (rollout.Dropped.Count > 0)
+            metrics.Add("rewards/dropped_groups", rollout.Dropped.Count / rollout.GroupSize, 1);
+    }
+
+    private static IEnumerable<Trajectory> Sampled(Rollout rollout) => rollout.Trajectories.Concat(rollout.Replaced).Concat(rollout.Dropped);
 
     /// <summary>|log π at training − log π as sampled|: what separates the two computations of the same number, before any update.</summary>
     public static void AddSamplingDifference(PolicyBatch batch, BatchMetrics metrics)
@@ -65,7 +83,7 @@ internal static class RolloutMetrics
                 Stage = stage.Name,
                 Prompt = trajectory.Example.Prompt,
                 Completion = trajectory.Text,
-                Reward = trajectory.Score,
+                Reward = trajectory.LoggedReward,
             });
         }
     }

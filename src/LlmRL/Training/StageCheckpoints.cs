@@ -8,14 +8,30 @@ namespace LlmRL.Training;
 
 /// <summary>
 /// Checkpoints of one stage: <c>checkpoints/STAGE/step-N/</c> holds each model in Hugging Face layout (the policy at the top, others in folders of
-/// their name), the optimizers' state, and the loop's own. All randomness is keyed by the step, so that nothing else is needed to go on with the same bytes.
+/// their name), the optimizers' state, the loop's own, and a manifest with checksums. All randomness is keyed by the step, so that nothing else is needed to
+/// go on with the same bytes. What is written is copied first, and written while training goes on.
 /// </summary>
-public sealed class StageCheckpoints(StageContext context, TrainingStage stage, IReadOnlyList<CheckpointPart> parts)
+public sealed class StageCheckpoints : IDisposable
 {
     /// <summary>Name of the part that lies at the top of a checkpoint's folder.</summary>
     public const string PolicyName = "policy";
 
-    private const string StateName = "trainer_state.json", OptimizerName = "optimizer.safetensors";
+    private readonly StageContext context;
+    private readonly TrainingStage stage;
+    private readonly IReadOnlyList<CheckpointPart> parts;
+    private readonly BackgroundWrite writer = new();
+    private readonly BestCheckpoint best;
+    private long lastWritten;
+    private bool hasWritten;
+    private KeyValuePair<string, double>[] stateBefore = [];
+
+    /// <summary>Checkpoints of networks.</summary>
+    public StageCheckpoints(StageContext context, TrainingStage stage, IReadOnlyList<CheckpointPart> parts)
+    {
+        (this.context, this.stage, this.parts) = (context, stage, parts);
+        best = new BestCheckpoint(stage);
+        lastWritten = context.Run.Time.GetTimestamp();
+    }
 
     /// <summary>Checkpoints of transformers.</summary>
     public StageCheckpoints(StageContext context, TrainingStage stage, IReadOnlyList<(string Name, Transformer Model, AdamW? Optimizer)> models)
@@ -29,7 +45,7 @@ public sealed class StageCheckpoints(StageContext context, TrainingStage stage, 
     /// <summary>Numbers of the algorithm that are part of its state (a moving baseline, a KL coefficient), by name.</summary>
     public Dictionary<string, double> State { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Loads the newest checkpoint when the run resumes.</summary>
+    /// <summary>Loads the newest checkpoint when the run resumes. Damaged ones were set aside before: <see cref="CheckpointManifest.NewestWhole"/>.</summary>
     /// <returns>How many steps are done: 0 where there is none.</returns>
     public int Resume()
     {
@@ -38,10 +54,8 @@ public sealed class StageCheckpoints(StageContext context, TrainingStage stage, 
             return 0;
         var step = Enumerable.Max(steps);
         var folder = context.Run.Directory.Checkpoint(stage.Name, step);
-        using var guard = no_grad();
-        foreach (var part in parts)
-            LoadPart(Folder(folder, part.Name), part);
-        var file = Path.Combine(folder, StateName);
+        LoadParts(folder, withOptimizers: true);
+        var file = Path.Combine(folder, CheckpointManifest.StateName);
         try
         {
             using var json = JsonDocument.Parse(File.ReadAllBytes(file));
@@ -55,6 +69,7 @@ public sealed class StageCheckpoints(StageContext context, TrainingStage stage, 
 
             foreach (var pair in root.GetProperty("state").EnumerateObject())
                 State[pair.Name] = pair.Value.GetDouble();
+            best.Restore(root.GetProperty("best"));
             context.EarlierSeconds = root.GetProperty("seconds").GetDouble();
         }
         catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or IOException)
@@ -62,27 +77,40 @@ public sealed class StageCheckpoints(StageContext context, TrainingStage stage, 
             throw new BadInputException($"{file}: this checkpoint cannot be read ({fault.Message}). Delete its folder to go on from the one before.", fault);
         }
 
+        hasWritten = true;
         return step;
     }
 
-    /// <summary>Writes a checkpoint where one is due.</summary>
+    /// <summary>Starts to write a checkpoint where one is due.</summary>
     /// <param name="step">Steps done.</param>
     /// <param name="tokens">Tokens seen.</param>
+    /// <exception cref="IOException">An earlier checkpoint could not be written.</exception>
     public void AfterStep(int step, long tokens)
     {
-        if (stage.SaveSteps > 0 && step % stage.SaveSteps == 0 && step < stage.Steps)
-            Write(step, tokens);
+        writer.ThrowIfFailed();
+        best.Add(context.Log.Latest);
+        var isLast = step == stage.Steps;
+        var isPlanned = stage.SaveSteps > 0 && (isLast || step % stage.SaveSteps == 0);
+        if (isPlanned)
+            best.EndSpan(step, context.Log.Latest.Select(pair => pair.Key));
+        // The last one lets the stage go on where its steps are raised later.
+        var isDue = isLast ? hasWritten : stage.SaveMinutes > 0 && context.Run.Time.GetElapsedTime(lastWritten).TotalMinutes >= stage.SaveMinutes;
+        if (isPlanned || isDue)
+            StartWrite(step, tokens);
     }
 
-    /// <summary>Ends the stage with a checkpoint where the run was asked to stop.</summary>
+    /// <summary>Begins a step; ends the stage with a checkpoint where the run was asked to stop.</summary>
     /// <exception cref="OperationCanceledException">It was.</exception>
-    public void StopWhereAsked(int step, long tokens) => SaveWhereStopped(step, tokens, () =>
+    public void StopWhereAsked(int step, long tokens)
     {
-        context.Cancellation.ThrowIfCancellationRequested();
-        return true;
-    });
+        stateBefore = [.. State];
+        SaveWhereStopped(step, tokens, context.Cancellation.ThrowIfCancellationRequested);
+    }
 
-    /// <summary>Runs a part of a step that changes no state and may be stopped: then a checkpoint of the steps before is written.</summary>
+    /// <summary>
+    /// Runs a part of a step before its weights change, which may be stopped: then a checkpoint of the steps before is written, without what the step has done
+    /// to <see cref="State"/>.
+    /// </summary>
     /// <param name="step">Steps done.</param>
     /// <param name="tokens">Tokens seen in them.</param>
     /// <param name="part">What may be stopped.</param>
@@ -92,8 +120,9 @@ public sealed class StageCheckpoints(StageContext context, TrainingStage stage, 
         {
             return part();
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (context.Cancellation.IsCancellationRequested)
         {
+            writer.Wait();
             if (!context.Run.Directory.CheckpointSteps(stage.Name).Contains(step))
                 Write(step, tokens);
             context.Run.Console.Note($"{stage.Name}: stopped after step {step} of {stage.Steps}, checkpoint {context.Run.Directory.Checkpoint(stage.Name, step)}");
@@ -101,80 +130,105 @@ public sealed class StageCheckpoints(StageContext context, TrainingStage stage, 
         }
     }
 
-    /// <summary>Writes a checkpoint: into a temporary folder first, which is then renamed.</summary>
+    /// <summary>The same for a part without a result.</summary>
+    public void SaveWhereStopped(int step, long tokens, Action part) => SaveWhereStopped(step, tokens, () =>
+    {
+        part();
+        return true;
+    });
+
+    /// <summary>Writes a checkpoint as of the step's beginning, and waits until it is on the disk. The step's weights must not have changed.</summary>
     public void Write(int step, long tokens)
     {
-        var folder = context.Run.Directory.Checkpoint(stage.Name, step);
-        var temporary = folder + ".tmp";
-        if (Directory.Exists(temporary))
-            Directory.Delete(temporary, recursive: true);
-        foreach (var (name, optimizer, save, _) in parts)
-        {
-            var part = Folder(temporary, name);
-            save(part);
-            if (optimizer is not null)
-                AtomicFile.Write(Path.Combine(part, OptimizerName), stream => SafetensorsWriter.Write(stream, [Item("exp_avg", optimizer.Moment), Item("exp_avg_sq", optimizer.SquaredMoment)]));
-        }
-
-        // What the checkpoint continues must be on the disk before it.
-        context.Log.Sync();
-        AtomicFile.WriteAllText(Path.Combine(temporary, StateName), JsonSerializer.Serialize(new
-        {
-            stage = stage.Name,
-            step,
-            num_tokens = tokens,
-            optimizer_steps = parts.Where(part => part.Optimizer is not null).ToDictionary(part => part.Name, part => part.Optimizer!.StepCount),
-            state = State,
-            seconds = context.Seconds,
-        }, JsonLayout.Indented) + "\n");
-        if (Directory.Exists(folder))
-            Directory.Delete(folder, recursive: true);
-        Directory.Move(temporary, folder);
-        AtomicFile.SyncFolder(Path.GetDirectoryName(folder)!);
-        context.Run.Directory.PruneCheckpoints(stage.Name, stage.SaveTotalLimit);
+        State.Clear();
+        foreach (var (name, value) in stateBefore)
+            State[name] = value;
+        StartWrite(step, tokens);
+        writer.Wait();
     }
+
+    /// <summary>Ends the stage's steps: waits until the last checkpoint is written, and takes the best weights where the recipe asks for them.</summary>
+    public void Complete()
+    {
+        writer.Wait();
+        if (!stage.LoadBestModelAtEnd || best.Step is not { } step || step == stage.Steps)
+            return;
+        var folder = context.Run.Directory.Checkpoint(stage.Name, step);
+        if (CheckpointManifest.Problem(folder) is { } problem)
+            throw new IOException($"stage {stage.Name}: the best checkpoint, {folder}, cannot be loaded: {problem}.");
+        LoadParts(folder, withOptimizers: false);
+        context.Run.Console.Note($"{stage.Name}: the model of step {step} is kept, which had the best {stage.MetricForBestModel}");
+    }
+
+    /// <summary>Waits for a write that is under way.</summary>
+    public void Dispose() => writer.Dispose();
 
     private static string Folder(string checkpoint, string name) => name == PolicyName ? checkpoint : Path.Combine(checkpoint, name);
 
-    private static SafetensorsWriter.Item Item(string name, Tensor values) => new(name, values.shape, destination =>
+    /// <summary>Copies what a checkpoint holds, and starts to write it: into a temporary folder first, which is then renamed.</summary>
+    private void StartWrite(int step, long tokens)
     {
-        using var host = values.cpu();
-        host.data<float>().CopyTo(destination);
-    });
+        writer.Wait();
+        CheckpointPart.FrozenPart[] frozen = [.. parts.Select(part => part.Freeze())];
+        var state = StateText(step, tokens);
+        var keep = best.Step;
+        (hasWritten, lastWritten) = (true, context.Run.Time.GetTimestamp());
+        writer.Start(() => Write(step, frozen, state, keep));
+    }
 
-    private static void LoadPart(string folder, CheckpointPart part)
+    private void LoadParts(string folder, bool withOptimizers)
     {
-        part.Load(folder);
-        if (part.Optimizer is not { } optimizer)
-            return;
-        using var reader = new SafetensorsReader(Path.Combine(folder, OptimizerName));
-        foreach (var (name, target) in new[] { ("exp_avg", optimizer.Moment), ("exp_avg_sq", optimizer.SquaredMoment) })
+        using var guard = no_grad();
+        foreach (var part in parts)
         {
-            if (!reader.Entries.TryGetValue(name, out var entry) || entry.Elements != target.NumberOfElements)
-                throw new BadInputException($"{reader.Path}: {name} is missing or of another size; this checkpoint belongs to another model.");
-            var values = new float[entry.Elements];
-            reader.Read(entry, values);
-            using var source = tensor(values);
-            target.copy_(source);
+            if (withOptimizers)
+                part.LoadAll(Folder(folder, part.Name));
+            else
+                part.Load(Folder(folder, part.Name));
         }
     }
-}
 
-/// <summary>A network whose weights a checkpoint holds, with its optimizer's state.</summary>
-/// <param name="Name">Name of its folder; <see cref="StageCheckpoints.PolicyName"/> for the one at the top.</param>
-/// <param name="Optimizer">Its optimizer; null where it is not trained by gradients.</param>
-/// <param name="Save">Writes the weights into a folder.</param>
-/// <param name="Load">Reads them from there.</param>
-public sealed record CheckpointPart(string Name, AdamW? Optimizer, Action<string> Save, Action<string> Load)
-{
-    /// <summary>A transformer in Hugging Face layout; with the tokenizer where it is the policy.</summary>
-    public static CheckpointPart Of(string name, Transformer model, AdamW? optimizer, StageContext context) => new(
-        name, optimizer,
-        folder => ModelFolder.Save(model, folder, name == StageCheckpoints.PolicyName ? context.Tokenizer : null),
-        folder =>
+    private string StateText(int step, long tokens) => JsonSerializer.Serialize(new
+    {
+        format = CheckpointManifest.Format,
+        stage = stage.Name,
+        step,
+        num_tokens = tokens,
+        optimizer_steps = parts.Where(part => part.Optimizer is not null).ToDictionary(part => part.Name, part => part.Optimizer!.StepCount),
+        state = State,
+        best = best.State(),
+        seconds = context.Seconds,
+    }, JsonLayout.Indented) + "\n";
+
+    private void Write(int step, CheckpointPart.FrozenPart[] frozen, string state, int? bestStep)
+    {
+        var directory = context.Run.Directory;
+        var folder = directory.Checkpoint(stage.Name, step);
+        var temporary = folder + ".tmp";
+        try
         {
-            using var saved = ModelFolder.Load(folder, model.HasScalarHead, trainable: false, context.Device);
-            model.Parameters.CopyFrom(saved.Parameters);
-            model.ScoreShift = saved.ScoreShift;
-        });
+            Disk.DeleteFolder(temporary);
+            foreach (var part in frozen)
+                part.Write(Folder(temporary, part.Name));
+            // What the checkpoint continues must be on the disk before it.
+            context.Log.Sync();
+            AtomicFile.WriteAllText(Path.Combine(temporary, CheckpointManifest.StateName), state);
+            CheckpointManifest.Write(temporary, stage.Name, step);
+            Disk.DeleteFolder(folder);
+            Disk.MoveFolder(temporary, folder);
+            AtomicFile.SyncFolder(Path.GetDirectoryName(folder)!);
+            directory.PruneCheckpoints(stage.Name, stage.SaveTotalLimit, bestStep);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            var good = directory.CheckpointSteps(stage.Name);
+            throw new IOException($"stage {stage.Name}: the checkpoint after step {step} could not be written: {fault.Message} "
+                + (good.Count > 0 ? $"The last good one is {directory.Checkpoint(stage.Name, good[^1])}; go on from it with --resume." : "There is none before it."), fault);
+        }
+        finally
+        {
+            foreach (var part in frozen)
+                part.Dispose();
+        }
+    }
 }

@@ -56,6 +56,9 @@ public sealed class StageContext
     public IEnumerable<double> Logged(string metric) => MetricsReader.Read(Run.Directory.MetricsPath)
         .Where(row => row.Stage == Stage.Name && row.Values.ContainsKey(metric)).Select(row => row.Values[metric]);
 
+    /// <summary>All metrics of this stage's last logged step.</summary>
+    public OrderedDictionary<string, double> LoggedLast() => MetricsReader.Read(Run.Directory.MetricsPath).Last(row => row.Stage == Stage.Name).Values;
+
     /// <summary>Opens a data set; the same source gives the same object.</summary>
     public IExampleSource Open(DataSource source) => Run.Open(source);
 
@@ -74,8 +77,31 @@ public sealed class StageContext
         Prompting.EncodePair(Tokenizer, example.Prompt, completion, example.HasSpecialTokens);
 
     /// <summary>Runs an optimizer step; where the loss or gradient is not finite, stops the run with all that is needed to look into it.</summary>
-    public double Guard(int step, BatchMetrics metrics, Func<double> optimizerStep) =>
-        Explain(step, () => double.IsFinite(metrics["loss"]) ? optimizerStep() : throw new NonFiniteException($"the loss is {metrics["loss"]}"));
+    /// <param name="step">The step, from 0.</param>
+    /// <param name="metrics">The minibatch's numbers, its loss among them.</param>
+    /// <param name="optimizerStep">Takes the step, or throws where the gradient is not finite.</param>
+    /// <param name="keep">Saves the minibatch, given what was not finite, and returns its folder; null where nothing can be saved.</param>
+    public double Guard(int step, BatchMetrics metrics, Func<double> optimizerStep, Func<string, string>? keep = null) => Explain(step, () =>
+    {
+        try
+        {
+            return double.IsFinite(metrics["loss"]) ? optimizerStep() : throw new NonFiniteException($"the loss is {metrics["loss"]}");
+        }
+        catch (NonFiniteException fault) when (keep is not null)
+        {
+            string folder;
+            try
+            {
+                folder = keep(fault.Message);
+            }
+            catch (Exception other) when (other is IOException or UnauthorizedAccessException)
+            {
+                throw new NonFiniteException($"{fault.Message} (and the batch could not be saved: {other.Message})");
+            }
+
+            throw new NonFiniteException($"{fault.Message}. The batch is in {folder}; llmrl replay {folder} says where it begins");
+        }
+    });
 
     /// <summary>Runs a part of a step; where a number in it is not finite, says in which step, and what can be done.</summary>
     public T Explain<T>(int step, Func<T> part)

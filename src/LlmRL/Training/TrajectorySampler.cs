@@ -2,6 +2,7 @@ using LlmRL.Advantages;
 using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Models;
+using LlmRL.Rewards;
 using LlmRL.Rollouts;
 
 namespace LlmRL.Training;
@@ -45,6 +46,7 @@ public sealed class TrajectorySampler : IDisposable
             state[NextPromptKey] = next;
         }
 
+        scorer.Normalize(rollout, state);
         foreach (var trajectory in rollout.Trajectories)
             Shape(trajectory);
         return rollout;
@@ -55,6 +57,7 @@ public sealed class TrajectorySampler : IDisposable
     {
         var wanted = first.Trajectories.Count / first.GroupSize;
         var (kept, flat) = Sort(first);
+        var dropped = first.Dropped.ToList();
         for (var round = 1; round < rounds && kept.Count < wanted; round++)
         {
             var missing = wanted - kept.Count;
@@ -63,6 +66,7 @@ public sealed class TrajectorySampler : IDisposable
                 var (better, worse) = Sort(more);
                 kept.AddRange(better);
                 flat.AddRange(worse);
+                dropped.AddRange(more.Dropped);
             }
 
             next += missing;
@@ -70,16 +74,20 @@ public sealed class TrajectorySampler : IDisposable
 
         // What no round could replace stays, so that every step has the same number of completions.
         var filled = flat.Take(wanted - kept.Count).ToArray();
-        return new Rollout([.. kept.Concat(filled).SelectMany(group => group)], first.GroupSize) { Replaced = [.. flat.Skip(filled.Length).SelectMany(group => group)] };
-
-        static (List<ArraySegment<Trajectory>> Varied, List<ArraySegment<Trajectory>> Flat) Sort(Rollout rollout)
+        return new Rollout([.. kept.Concat(filled).SelectMany(group => group)], first.GroupSize)
         {
-            var byVariance = rollout.Groups().ToLookup(group => group.Any(trajectory => trajectory.Score != group[0].Score));
-            return ([.. byVariance[true]], [.. byVariance[false]]);
+            Replaced = [.. flat.Skip(filled.Length).SelectMany(group => group)],
+            Dropped = dropped,
+        };
+
+        (List<ArraySegment<Trajectory>> Varied, List<ArraySegment<Trajectory>> Flat) Sort(Rollout rollout)
+        {
+            var byVariance = rollout.Groups().ToLookup(group => scorer.IsFlat(group));
+            return ([.. byVariance[false]], [.. byVariance[true]]);
         }
     }
 
-    /// <summary>Samples the completions of some prompts in a row; null where none of them fits the model.</summary>
+    /// <summary>Samples the completions of some prompts in a row; null where none of them fits the model. Groups without a score for each are left out.</summary>
     private Rollout? Round(int step, int round, long first, int prompts)
     {
         var examples = Enumerable.Range(0, prompts).Select(i => data[order[first + i]]).Where(Fits).ToArray();
@@ -87,7 +95,9 @@ public sealed class TrajectorySampler : IDisposable
             return null;
         var options = new SamplingOptions { Temperature = stage.Temperature, MaxNewTokens = stage.MaxCompletionLength };
         var key = round == 0 ? context.Key("sampling") : CounterRandom.Key(context.Key("sampling"), (ulong)round);
-        return sampler.Sample(examples, stage.NumGenerations, options, new SampleKey(key, (ulong)step), scorer);
+        var rollout = sampler.Sample(examples, stage.NumGenerations, options, new SampleKey(key, (ulong)step), scorer).OnlyScored();
+        return rollout.Trajectories.Count > 0 ? rollout
+            : throw new RewardFailedException("no prompt of the step has a score for each of its completions, so that there is nothing to learn from. The reward server failed for each, or no reward applies to these rows.");
     }
 
     /// <summary>Clip, penalties and masking: what the stage makes of a raw score.</summary>

@@ -9,7 +9,7 @@ namespace LlmRL.Tests.Training;
 /// <summary>Runs a recipe's stages with a model of one layer and width 32 in a temporary folder, and reads what was logged.</summary>
 internal sealed class TinyRun : IDisposable
 {
-    private const string Config = """
+    public const string Config = """
         {
           "model_type": "llama", "vocab_size": 300, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
           "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 160

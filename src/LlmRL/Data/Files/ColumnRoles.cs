@@ -30,7 +30,7 @@ internal sealed partial class ColumnRoles
         Completion = Given(map.Completion, "completion");
         Prompt = Given(map.Prompt, "prompt") ?? FindPrompt();
         Completion ??= FindCompletion();
-        if (map.Prompt is null && Completion is not null && Conversations.Contains(Completion, StringComparer.OrdinalIgnoreCase) && first.Messages(Completion, orOne: false) is not null)
+        if (map.Prompt is null && Completion is not null && Conversations.Contains(Completion, StringComparer.OrdinalIgnoreCase) && IsConversational(Completion))
             Prompt = null; // A whole conversation holds its own prompt.
         Label = Given(map.Label, "label") ?? (Completion is not null && Find("label") is { } label && label != Completion && SaysTrueOrFalse(label) ? label : null);
         Shorten = GivenShorten(map);
@@ -89,7 +89,7 @@ internal sealed partial class ColumnRoles
 
     private string? FindCompletion()
     {
-        if (Chosen is null && Find(Conversations) is { } whole && whole != Prompt && first.Messages(whole, orOne: false) is not null && Find("completion") is null)
+        if (Chosen is null && Find(Conversations) is { } whole && whole != Prompt && IsConversational(whole) && Find("completion") is null)
             return whole;
         var taken = Prompt is null ? [] : Parts(Prompt);
         var found = Find([.. Completions.Where(name => !taken.Contains(name, StringComparer.OrdinalIgnoreCase) && (name != "label" || IsText("label")))]);

@@ -35,7 +35,7 @@ internal sealed partial class RowMapper
             Label = Truth(row, line),
             Difficulty = Level(row, line),
             Source = $"{file}:{line}",
-            Fields = Rest(row),
+            Fields = Rest(row, line),
         };
         return Format.IsConversational ? Converse(example, row, line) : Write(example, row, line);
     }
@@ -100,7 +100,7 @@ internal sealed partial class RowMapper
             return null;
         if (path.Contains('{'))
             return ColumnRoles.Braces().Replace(path, match => Value(row, match.Groups[1].Value, line) ?? "");
-        return row.TryGet(path, out var text)
+        return TryGet(row, path, line, out var text)
             ? text
             : throw new BadInputException($"{file}:{line}: no column '{path}', which the file's first row has; this row has {ColumnRoles.Names(row)}.");
     }
@@ -127,12 +127,24 @@ internal sealed partial class RowMapper
             ? int.Parse(match.ValueSpan, CultureInfo.InvariantCulture)
             : 0;
 
-    private Dictionary<string, string> Rest(IRow row)
+    private bool TryGet(IRow row, string path, int line, out string? text)
+    {
+        try
+        {
+            return row.TryGet(path, out text);
+        }
+        catch (FormatException fault)
+        {
+            throw new BadInputException($"{file}:{line}: column '{path}': {fault.Message}.", fault);
+        }
+    }
+
+    private Dictionary<string, string> Rest(IRow row, int line)
     {
         var rest = new Dictionary<string, string>();
         foreach (var column in row.Columns)
         {
-            if (!mapped.Contains(column) && row.TryGet(column, out var text) && text is not null)
+            if (!mapped.Contains(column) && TryGet(row, column, line, out var text) && text is not null)
                 rest[column] = text;
         }
 

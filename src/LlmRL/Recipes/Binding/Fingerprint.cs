@@ -21,6 +21,38 @@ public static class Fingerprint
         return text.ToString();
     }
 
+    /// <summary>
+    /// The same settings one by one: dotted key → canonical JSON. A record that is a variant stands under its kind, <c>sft.batch_size</c>; lists of plain
+    /// values are one setting.
+    /// </summary>
+    public static IReadOnlyList<KeyValuePair<string, string>> Settings(object record)
+    {
+        var settings = new List<KeyValuePair<string, string>>();
+        Collect(settings, "", RecipeNodes.From(record));
+        return settings;
+    }
+
+    private static void Collect(List<KeyValuePair<string, string>> settings, string key, RecipeNode node)
+    {
+        string Below(string name) => key.Length == 0 ? name : $"{key}.{name}";
+        if (node is RecipeMapping { Entries.Count: > 0 } mapping)
+        {
+            foreach (var entry in mapping.Entries)
+                Collect(settings, Below(entry.Key), entry.Value);
+        }
+        else if (node is RecipeSequence sequence && sequence.Items.Any(item => item is not RecipeScalar))
+        {
+            for (var i = 0; i < sequence.Items.Count; i++)
+                Collect(settings, Below(i.ToString(System.Globalization.CultureInfo.InvariantCulture)), sequence.Items[i]);
+        }
+        else
+        {
+            var text = new StringBuilder();
+            Append(text, node);
+            settings.Add(new(key, text.ToString()));
+        }
+    }
+
     private static void Append(StringBuilder text, RecipeNode node)
     {
         switch (node)

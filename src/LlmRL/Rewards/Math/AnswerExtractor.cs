@@ -11,18 +11,25 @@ internal static partial class AnswerExtractor
     // Boxes this close to each other are one answer in several parts: \boxed{1}, \boxed{2} and \boxed{3}.
     private const int MaxGap = 20;
 
+    // Longer boxes are compared letter by letter.
+    private const int MaxRepeat = 100;
+
+    private static readonly string[] BoxCommands = ["\\boxed", "\\fbox", "\\framebox"];
+
     /// <summary>The part of a text that is its final answer, as written; null where there is none.</summary>
     /// <param name="text">A solution, or an answer alone.</param>
-    /// <param name="strict">Only <c>\boxed{}</c>, <c>####</c> and <c>&lt;answer&gt;</c> count.</param>
+    /// <param name="place">Where it may stand.</param>
     /// <param name="formulasOnly">Only formulas count, those within a line, not numbers in plain text.</param>
-    public static string? Extract(string text, bool strict, bool formulasOnly = false)
+    public static string? Extract(string text, AnswerPlace place, bool formulasOnly = false)
     {
-        text = Conclusion(text);
+        text = Conclusion(text, out var tagged);
         if (Boxed(text) is { } boxed)
             return boxed;
+        if (place == AnswerPlace.Boxed)
+            return null;
         if (Marked(text) is { } marked)
             return marked;
-        if (strict || text.Length == 0)
+        if (text.Length == 0 || (place == AnswerPlace.Marked && !tagged))
             return null;
         if (IsWhole(text))
             return text;
@@ -41,9 +48,12 @@ internal static partial class AnswerExtractor
     /// <summary>The letter of a multiple-choice answer; null where the text names none.</summary>
     public static char? Choice(string text)
     {
-        text = Conclusion(text);
+        text = Conclusion(text, out _);
         if (Boxed(text) is { } boxed)
             text = boxed;
+        // Several letters side by side are no choice.
+        if (text.Length <= 60 && SeveralLetters().IsMatch(text))
+            return null;
         var bare = MathText.Unwrap(text).Trim('(', ')', '.', ' ', '*');
         if (bare.Length == 1 && char.IsAsciiLetter(bare[0]))
             return char.ToUpperInvariant(bare[0]);
@@ -54,7 +64,7 @@ internal static partial class AnswerExtractor
         return match is { Success: true } ? match.ValueSpan[0] : null;
     }
 
-    private static string Conclusion(string text)
+    private static string Conclusion(string text, out bool tagged)
     {
         if (text.Length > MaxText)
             text = text[^MaxText..];
@@ -63,7 +73,8 @@ internal static partial class AnswerExtractor
             text = text[(thought + "</think>".Length)..];
         var close = text.LastIndexOf("</answer>", StringComparison.Ordinal);
         var open = text.LastIndexOf("<answer>", close < 0 ? Math.Max(0, text.Length - 1) : close, StringComparison.Ordinal);
-        if (open >= 0)
+        tagged = open >= 0;
+        if (tagged)
             text = text[(open + "<answer>".Length)..(close > open ? close : text.Length)];
         return MathText.SingleBackslashes(text).Trim();
     }
@@ -74,16 +85,19 @@ internal static partial class AnswerExtractor
         var next = text.Length;
         for (var end = text.Length; end > 0;)
         {
-            var at = text.LastIndexOf("\\boxed", end - 1, StringComparison.Ordinal);
+            var at = text.LastIndexOf("box", end - 1, StringComparison.Ordinal);
             if (at < 0)
                 break;
             end = at;
+            if (BoxCommand(text, at) is not { } command)
+                continue;
+            at -= command.IndexOf("box", StringComparison.Ordinal);
             // A box around one already found adds nothing.
-            if (Braced(text, at + "\\boxed".Length) is not var (content, after) || (parts.Count > 0 && after > next))
+            if (Braced(text, at + command.Length) is not var (content, after) || (parts.Count > 0 && after > next))
                 continue;
             if (parts.Count > 0 && Spacing().Replace(text[after..next], " ").Trim().Length > MaxGap)
                 break;
-            if (parts.Count == 0 || !MathVerifier.Equal(parts[0], content))
+            if (parts.Count == 0 || !Repeats(parts[0], content))
                 parts.Insert(0, content);
             next = at;
             if (parts.Count == 32)
@@ -97,6 +111,22 @@ internal static partial class AnswerExtractor
             _ => string.Join(" , ", parts),
         };
     }
+
+    // The command around the word "box" at a position.
+    private static string? BoxCommand(string text, int at)
+    {
+        foreach (var name in BoxCommands)
+        {
+            var start = at - name.IndexOf("box", StringComparison.Ordinal);
+            if (start >= 0 && string.CompareOrdinal(text, start, name, 0, name.Length) == 0)
+                return name;
+        }
+
+        return null;
+    }
+
+    private static bool Repeats(string part, string content) => part == content
+        || (part.Length + content.Length <= MaxRepeat && MathVerifier.Equal(part, content));
 
     private static (string Content, int After)? Braced(string text, int at)
     {
@@ -131,9 +161,10 @@ internal static partial class AnswerExtractor
     }
 
     // An answer alone, not a sentence about it.
-    private static bool IsWhole(string text) => IsFormula(text) || (text.Length <= MathText.MaxAnswer && !text.Contains('\n') && IsMath(text));
+    private static bool IsWhole(string text) => IsFormula(text) || (text.Length <= MathText.MaxAnswer && !text.Contains('\n')
+        && (IsMath(text) || (MathUnits.Split(text) is (var bare, not null) && IsMath(bare))));
 
-    private static bool IsMath(string text) => MathAnswer.Parse(text) is NodeAnswer;
+    internal static bool IsMath(string text) => MathAnswer.Parse(text) is NodeAnswer;
 
     private static bool IsFormula(string text) =>
         MathSpan().Match(text) is { Success: true, Index: 0 } span && span.Length == text.Length && !text.Contains('\n');
@@ -156,6 +187,8 @@ internal static partial class AnswerExtractor
         line = (stop < 0 ? line : line[..stop]).TrimEnd('.', ' ', '!', '*');
         if (IsWhole(line))
             return line;
+        if (BareFormula.First(line) is { } formula)
+            return formula;
         return NumberText().Match(rest) is { Success: true } number && number.Index < line.Length ? number.Value : line;
     }
 
@@ -165,6 +198,8 @@ internal static partial class AnswerExtractor
         var number = LastMatch(NumberText(), text);
         if (span is not null && (number is null || number.Index < span.Index + span.Length) && IsMath(Inside(span.Value)))
             return Inside(span.Value);
+        if (BareFormula.Last(text) is { } formula)
+            return formula;
         if (number is null)
             return text;
         // In "pages 3-5" and "x-2" the hyphen is no sign.
@@ -195,6 +230,9 @@ internal static partial class AnswerExtractor
     [GeneratedRegex(@"\\q?quad|\\text|[{}\s]+", RegexOptions.NonBacktracking)]
     private static partial Regex Spacing();
 
+    [GeneratedRegex(@"^\W*[A-J](\W+((or|and)\W+)?[A-J])+\W*$", RegexOptions.NonBacktracking)]
+    private static partial Regex SeveralLetters();
+
     [GeneratedRegex(@"\b[A-J]\b", RegexOptions.None)]
     private static partial Regex LetterWord();
 
@@ -206,6 +244,6 @@ internal static partial class AnswerExtractor
     private static partial Regex MathSpan();
 
     // 1,234.5  -3/4  +7  .5  1.5e3  12 1/2  with separators only between full groups of three.
-    [GeneratedRegex(@"[-+−]?(\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?|\.\d+)([eE][-+]?\d+)?( \d+/\d+| ?/ ?\d+(\.\d+)?)?", RegexOptions.NonBacktracking)]
+    [GeneratedRegex(@"[-+−]?(\d{1,3}((,\d{3})+|('\d{3})+|(\.\d{3}){2,})(\.\d+)?|\d+(\.\d+)?|\.\d+)([eE][-+]?\d+)?( \d+/\d+| ?/ ?\d+(\.\d+)?)?", RegexOptions.NonBacktracking)]
     private static partial Regex NumberText();
 }

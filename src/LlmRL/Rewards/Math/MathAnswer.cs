@@ -13,6 +13,8 @@ internal abstract partial record MathAnswer
         var clean = MathText.Clean(text);
         if (clean.Length == 0)
             return null;
+        if (NumberWords.Value(MathText.Unwrap(text)) is { } counted)
+            return new NodeAnswer(new NumberNode(counted));
         if (!IsWord(clean) && !IsPhrase(clean))
         {
             var node = clean.Contains("\\pm", StringComparison.Ordinal) ? PlusMinus(clean) : MathParser.Parse(clean);
@@ -35,8 +37,11 @@ internal abstract partial record MathAnswer
         && text is not ("inf" or "infinity");
 
     // "so it is -7" is a phrase, not s·o·i·t·i·s − 7; but "sin ab" and "3 and ab" are not.
-    private static bool IsPhrase(string text) => Words().Match(text) is { Success: true } match
+    private static bool IsPhrase(string text) => Words().Match(Quoted().Replace(text, " ")) is { Success: true } match
         && !MathParser.IsKnownWord(match.Groups[1].Value) && !MathParser.IsKnownWord(match.Groups[2].Value);
+
+    [GeneratedRegex(@"\\text\{[^{}]*\}", RegexOptions.NonBacktracking)]
+    private static partial Regex Quoted();
 
     [GeneratedRegex(@"(?<![\\a-zA-Z])([a-zA-Z]{2,}) +([a-zA-Z]{2,})(?![a-zA-Z])")]
     private static partial Regex Words();

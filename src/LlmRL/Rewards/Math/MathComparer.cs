@@ -3,33 +3,45 @@ using System.Numerics;
 namespace LlmRL.Rewards;
 
 /// <summary>
-/// Decides whether two answers are the same. Rational numbers are compared exactly; other expressions by their values at fixed pseudo-random
-/// points (two different ones agree at all of them with negligible probability: Schwartz 1980, Zippel 1979).
+/// Decides whether two answers are the same. Rational numbers are compared exactly, other expressions by their normal forms and, where these leave
+/// it open, by their values with error bounds at fixed pseudo-random points (two different ones agree at all of them with negligible probability:
+/// Schwartz 1980, Zippel 1979). The work is counted and bounded, so that a verdict never depends on a clock.
 /// </summary>
-internal static class MathComparer
+internal sealed class MathComparer(MathOptions options)
 {
     private const int Points = 6;
     private const int MaxItems = 64;
-    private const double Tolerance = 1e-9;
+
+    // Nodes evaluated and pairs compared, in one comparison as a whole.
+    private const int MaxWork = 30_000;
 
     // A gold answer written to this many decimals is a rounded one.
     private const int RoundedDecimals = 4;
     private const double RoundedTolerance = 1e-4;
 
-    public static bool Equal(MathAnswer gold, MathAnswer answer) => (gold, answer) switch
+    private static readonly SymbolNode PlusInfinity = new("\\infty");
+    private static readonly OperationNode MinusInfinity = new('*', new NumberNode(-1), PlusInfinity);
+
+    private int work = MaxWork;
+
+    public bool Equal(MathAnswer gold, MathAnswer answer) => (gold, answer) switch
     {
         (NodeAnswer a, NodeAnswer b) => Equal(a.Node, b.Node),
         (TextAnswer a, TextAnswer b) => a.Normalized == b.Normalized && a.Normalized.Length > 0,
-        (TextAnswer a, NodeAnswer { Node: RelationNode r }) => false,
         _ => false,
     };
 
-    public static bool Equal(MathNode gold, MathNode answer)
+    private bool Equal(MathNode gold, MathNode answer)
     {
+        if (!Spend())
+            return false;
         if (gold is UnionNode || answer is UnionNode)
             return Parts(gold) is { } a && Parts(answer) is { } b && SameItems(a, b);
-        if (gold is TupleNode { Items.Count: 1, IsSet: false } single)
-            return Equal(single.Items[0], answer);
+        if (Single(gold) is { } only && answer is not TupleNode)
+            return Equal(only, answer);
+        if (Single(answer) is { } one && gold is not TupleNode)
+            return Equal(gold, one);
+        (gold, answer) = (Rows(gold, answer), Rows(answer, gold));
         if (gold is MatrixNode || answer is MatrixNode)
         {
             if (Vector(gold) is { } first && Vector(answer) is { } second)
@@ -45,20 +57,43 @@ internal static class MathComparer
         return Scalars(gold, answer);
     }
 
-    private static bool Scalars(MathNode gold, MathNode answer)
+    private bool Spend() => work-- > 0;
+
+    // (5), [5] and {5} are 5.
+    private static MathNode? Single(MathNode node) => node is TupleNode { Items: [var only] } && only is not TupleNode ? only : null;
+
+    // [[1, 2], [3, 4]] against a matrix
+    private static MathNode Rows(MathNode node, MathNode other) => other is MatrixNode && node is TupleNode { Open: '[' } tuple
+        && tuple.Items.All(item => item is TupleNode { Open: '[' } row && row.Items.Count == ((TupleNode)tuple.Items[0]).Items.Count)
+        ? new MatrixNode([.. tuple.Items.Select(item => ((TupleNode)item).Items)])
+        : node;
+
+    private bool Scalars(MathNode gold, MathNode answer)
     {
         if (gold.Exact is { } a && answer.Exact is { } b)
-        {
-            if (a == b)
-                return true;
-            return gold is NumberNode { Decimals: >= RoundedDecimals } && answer is NumberNode
-                && Math.Abs(a.ToDouble() - b.ToDouble()) <= RoundedTolerance * Math.Abs(a.ToDouble());
-        }
-
-        return Agree(gold, answer, Close);
+            return a == b || Near(a, b, gold, answer);
+        if (Infinity(gold) is var sign and not 0 || Infinity(answer) != 0)
+            return Infinity(gold) == Infinity(answer);
+        // Values within the tolerance have different normal forms.
+        return NormalForm.Equal(gold, answer) is { } known && (known || options.Tolerance == 0) ? known : Agree(gold, answer, (x, y) => x.Overlaps(y));
     }
 
-    private static bool Tuples(MathNode gold, MathNode answer)
+    private bool Near(Rational gold, Rational answer, MathNode written, MathNode found)
+    {
+        var (a, b) = (gold.ToDouble(), answer.ToDouble());
+        var tolerance = written is NumberNode { Decimals: >= RoundedDecimals } && found is NumberNode ? RoundedTolerance : 0;
+        tolerance = Math.Max(tolerance, options.Tolerance);
+        return tolerance > 0 && Math.Abs(a - b) <= tolerance * Math.Abs(a);
+    }
+
+    private static int Infinity(MathNode node) => node switch
+    {
+        SymbolNode { Name: "\\infty" } => 1,
+        OperationNode { Operator: '*', Left.Exact: { IsZero: false } factor } product => factor.Numerator.Sign * Infinity(product.Right),
+        _ => 0,
+    };
+
+    private bool Tuples(MathNode gold, MathNode answer)
     {
         if (answer is RelationNode { Operator: "=" } assigned && IsName(assigned.Left) && gold is TupleNode)
             return Equal(gold, assigned.Right);
@@ -77,6 +112,8 @@ internal static class MathComparer
     private static IReadOnlyList<MathNode>? Parts(MathNode node) => node switch
     {
         UnionNode union => union.Parts,
+        RelationNode { Operator: "!=", Left: SymbolNode { IsConstant: false }, Right: var hole } =>
+            [new TupleNode('(', [MinusInfinity, hole], ')'), new TupleNode('(', [hole, PlusInfinity], ')')],
         TupleNode { IsList: true } list when list.Items.All(item => Interval(item) is not null) => [.. list.Items.Select(item => Interval(item)!)],
         _ => null,
     };
@@ -91,7 +128,7 @@ internal static class MathComparer
     };
 
     // p = 5, q = 2; p = 7, q = 2 against (5, 2), (7, 2)
-    private static bool Flat(TupleNode a, TupleNode b)
+    private bool Flat(TupleNode a, TupleNode b)
     {
         if (!(Assignments(a) && b.Items.All(item => item is TupleNode)) && !(Assignments(b) && a.Items.All(item => item is TupleNode)))
             return false;
@@ -108,10 +145,10 @@ internal static class MathComparer
         _ => [node],
     };
 
-    private static bool SameSequence(IReadOnlyList<MathNode> a, IReadOnlyList<MathNode> b) =>
+    private bool SameSequence(IReadOnlyList<MathNode> a, IReadOnlyList<MathNode> b) =>
         a.Count == b.Count && a.Zip(b).All(pair => Equal(pair.First, pair.Second));
 
-    private static bool SameItems(IReadOnlyList<MathNode> a, IReadOnlyList<MathNode> b)
+    private bool SameItems(IReadOnlyList<MathNode> a, IReadOnlyList<MathNode> b)
     {
         if (a.Count != b.Count)
             return false;
@@ -131,7 +168,7 @@ internal static class MathComparer
         return true;
     }
 
-    private static bool Relations(MathNode gold, MathNode answer)
+    private bool Relations(MathNode gold, MathNode answer)
     {
         if (gold is RelationNode a && answer is RelationNode b)
         {
@@ -166,10 +203,9 @@ internal static class MathComparer
             (left, sign, right) = (right, Reversed(sign), left);
         if (left is not SymbolNode { IsConstant: false })
             return null;
-        var infinity = new SymbolNode("\\infty");
         return sign[0] == '>'
-            ? new TupleNode(sign == ">=" ? '[' : '(', [right, infinity], ')')
-            : new TupleNode('(', [new OperationNode('*', new NumberNode(-1), infinity), right], sign == "<=" ? ']' : ')');
+            ? new TupleNode(sign == ">=" ? '[' : '(', [right, PlusInfinity], ')')
+            : new TupleNode('(', [MinusInfinity, right], sign == "<=" ? ']' : ')');
     }
 
     // x, f(x), a_3, |AB|, A:B or (x, y), whose value the equation gives; not 2x + z
@@ -186,55 +222,46 @@ internal static class MathComparer
     private static bool SameName(MathNode a, MathNode b) => a is not SymbolNode || b is not SymbolNode || a == b;
 
     // lhs − rhs of one is a constant multiple of the other's.
-    private static bool Proportional(RelationNode a, RelationNode b, bool anySign)
+    private bool Proportional(RelationNode a, RelationNode b, bool anySign)
     {
         if (a.Right is TupleNode or UnionNode or MatrixNode || b.Right is TupleNode or UnionNode or MatrixNode)
             return a.Operator == b.Operator && a.Left is not TupleNode && b.Left is not TupleNode && Equal(a.Left, b.Left) && Equal(a.Right, b.Right);
         if (!a.Symbols.ToHashSet().SetEquals(b.Symbols))
             return false;
-        Complex? ratio = null;
+        Ball? ratio = null;
         return Agree(Difference(a), Difference(b), (x, y) =>
         {
-            if (x.Magnitude < 1e-12 || y.Magnitude < 1e-12)
-                return x.Magnitude < 1e-12 && y.Magnitude < 1e-12;
+            var zero = new Ball(Complex.Zero, 0);
+            if (x.Overlaps(zero) || y.Overlaps(zero))
+                return x.Overlaps(zero) && y.Overlaps(zero);
             var quotient = x / y;
             ratio ??= quotient;
-            return Close(ratio.Value, quotient) && (anySign || (quotient.Real > 0 && Math.Abs(quotient.Imaginary) < Tolerance * quotient.Magnitude));
+            return ratio.Value.Overlaps(quotient) && (anySign || (quotient.Middle.Real > 0 && Math.Abs(quotient.Middle.Imaginary) <= quotient.Radius));
         });
     }
 
     private static OperationNode Difference(RelationNode relation) =>
         new('+', relation.Left, new OperationNode('*', new NumberNode(-1), relation.Right));
 
-    private static bool Agree(MathNode a, MathNode b, Func<Complex, Complex, bool> same)
+    // At every point where both values are known sharply they must agree; there must be such points.
+    private bool Agree(MathNode a, MathNode b, Func<Ball, Ball, bool> same)
     {
         var compared = 0;
-        var points = a.Symbols.Concat(b.Symbols).Any() ? Points : 1;
-        for (var point = 0; point < points; point++)
+        var constant = !a.Symbols.Concat(b.Symbols).Any(name => !new SymbolNode(name).IsConstant);
+        for (var index = 0; index < (constant ? 1 : Points); index++)
         {
-            var number = (ulong)point;
-            double ValueOf(string name)
-            {
-                // The first half of the points is positive, where roots and logarithms are real.
-                var value = 0.3 + (2 * CounterRandom.Uniform(CounterRandom.Hash(name), number, 0));
-                return number < Points / 2 || CounterRandom.Uniform(CounterRandom.Hash(name), number, 1) < 0.5 ? value : -value;
-            }
-
-            var (x, y) = (a.Value(ValueOf), b.Value(ValueOf));
-            if (double.IsNaN(x.Real) && double.IsNaN(y.Real))
+            var point = new MathPoint(index, Points / 2, Spend);
+            var (x, y) = (a.Value(point), b.Value(point));
+            if (work <= 0)
+                return false;
+            if (!x.IsKnown || !y.IsKnown)
                 continue;
             if (!same(x, y))
-                return false;
-            compared++;
+                return constant && options.Tolerance > 0 && (x.Middle - y.Middle).Magnitude <= options.Tolerance * x.Magnitude;
+            if (x.IsSharp && y.IsSharp)
+                compared++;
         }
 
-        return compared > 0;
-    }
-
-    private static bool Close(Complex a, Complex b)
-    {
-        if (double.IsInfinity(a.Real) || double.IsInfinity(b.Real))
-            return a.Real == b.Real;
-        return (a - b).Magnitude <= (Tolerance * Math.Max(a.Magnitude, b.Magnitude)) + 1e-14;
+        return compared > (constant ? 0 : 1);
     }
 }

@@ -8,9 +8,18 @@ internal abstract record MathNode
     /// <summary>The exact value where the expression is a rational number, else null.</summary>
     public virtual Rational? Exact => null;
 
-    /// <summary>The value at one point; NaN where it has none.</summary>
-    /// <param name="valueOf">The point: a number for each symbol.</param>
-    public virtual Complex Value(Func<string, double> valueOf) => Exact is { } exact ? exact.ToDouble() : double.NaN;
+    /// <summary>The value at one point, unknown where it has none.</summary>
+    public Ball Value(MathPoint point)
+    {
+        if (!point.Spend())
+            return Ball.Unknown;
+        if (Exact is not { } exact)
+            return Evaluate(point);
+        return exact.IsInteger && BigInteger.Abs(exact.Numerator) < 1L << 53 ? new Ball((double)exact.Numerator, 0) : Ball.Of(exact.ToDouble());
+    }
+
+    /// <summary>The value where it is not a rational number.</summary>
+    protected virtual Ball Evaluate(MathPoint point) => Ball.Unknown;
 
     /// <summary>The symbols in it.</summary>
     public virtual IEnumerable<string> Symbols => [];
@@ -25,13 +34,13 @@ internal sealed record SymbolNode(string Name) : MathNode
 {
     public override IEnumerable<string> Symbols => [Name];
 
-    public override Complex Value(Func<string, double> valueOf) => Name switch
+    protected override Ball Evaluate(MathPoint point) => Name switch
     {
-        "\\pi" => Math.PI,
-        "e" => Math.E,
-        "i" => Complex.ImaginaryOne,
-        "\\infty" => double.PositiveInfinity,
-        _ => valueOf(Name),
+        "\\pi" => Ball.Of(Math.PI),
+        "e" => Ball.Of(Math.E),
+        "i" => new Ball(Complex.ImaginaryOne, 0),
+        "\\infty" => Ball.Unknown,
+        _ => point.ValueOf(Name),
     };
 
     public bool IsConstant => Name is "\\pi" or "e" or "i" or "\\infty";
@@ -46,32 +55,18 @@ internal sealed record OperationNode(char Operator, MathNode Left, MathNode Righ
 
     public override IEnumerable<string> Symbols => Left.Symbols.Concat(Right.Symbols);
 
-    public override Complex Value(Func<string, double> valueOf)
+    protected override Ball Evaluate(MathPoint point)
     {
-        if (exact is { } number)
-            return number.ToDouble();
-        var (a, b) = (Left.Value(valueOf), Right.Value(valueOf));
+        var (a, b) = (Left.Value(point), Right.Value(point));
+        if (!a.IsKnown || !b.IsKnown)
+            return Ball.Unknown;
         return Operator switch
         {
             '+' => a + b,
             '*' => a * b,
-            '/' => b == Complex.Zero ? double.NaN : a / b,
-            _ => Power(a, b),
+            '/' => a / b,
+            _ => Ball.Power(a, b),
         };
-    }
-
-    /// <summary>a^b, real where it can be: Complex.Pow alone leaves a rounding residue in the imaginary part.</summary>
-    public static Complex Power(Complex a, Complex b)
-    {
-        if (b.Imaginary == 0 && b.Real == Math.Round(b.Real) && Math.Abs(b.Real) <= 16)
-        {
-            var power = Complex.One;
-            for (var i = 0; i < Math.Abs((int)b.Real); i++)
-                power *= a;
-            return b.Real >= 0 ? power : power == Complex.Zero ? double.NaN : 1 / power;
-        }
-
-        return a.Imaginary == 0 && b.Imaginary == 0 && a.Real >= 0 ? Math.Pow(a.Real, b.Real) : Complex.Pow(a, b);
     }
 
     private static Rational? Combine(char operation, Rational? left, Rational? right) => (left, right) is ({ } a, { } b)
@@ -89,46 +84,49 @@ internal sealed record OperationNode(char Operator, MathNode Left, MathNode Righ
 internal sealed record FunctionNode(string Name, MathNode Argument, int Index = 2) : MathNode
 {
     // Beyond this a factorial has more digits than Rational handles anyway.
-    private const int MaxFactorial = 500;
+    private const int MaxFactorial = 300;
 
-    private readonly Rational? exact = Evaluate(Name, Argument.Exact, Index);
+    private readonly Rational? exact = Exactly(Name, Argument.Exact, Index);
 
     public override Rational? Exact => exact;
 
     public override IEnumerable<string> Symbols => Argument.Symbols;
 
-    public override Complex Value(Func<string, double> valueOf)
+    protected override Ball Evaluate(MathPoint point)
     {
-        if (exact is { } number)
-            return number.ToDouble();
-        var x = Argument.Value(valueOf);
+        var x = Argument.Value(point);
+        if (!x.IsKnown)
+            return Ball.Unknown;
+        var z = x.Middle;
         return Name switch
         {
-            "sqrt" when x.Imaginary == 0 && x.Real < 0 && Index % 2 != 0 => -Math.Pow(-x.Real, 1.0 / Index),
-            "sqrt" when Index == 2 && x.Imaginary == 0 && x.Real >= 0 => Math.Sqrt(x.Real),
-            "sqrt" => OperationNode.Power(x, 1.0 / Index),
-            "sin" => Complex.Sin(x),
-            "cos" => Complex.Cos(x),
-            "tan" => Complex.Tan(x),
-            "cot" => 1 / Complex.Tan(x),
-            "sec" => 1 / Complex.Cos(x),
-            "csc" => 1 / Complex.Sin(x),
-            "arcsin" => Complex.Asin(x),
-            "arccos" => Complex.Acos(x),
-            "arctan" => Complex.Atan(x),
-            "sinh" => Complex.Sinh(x),
-            "cosh" => Complex.Cosh(x),
-            "tanh" => Complex.Tanh(x),
-            "ln" or "log" => x == Complex.Zero ? double.NaN : Complex.Log(x),
-            "exp" => Complex.Exp(x),
-            "abs" => Complex.Abs(x),
-            "floor" => Math.Floor(x.Real),
-            "ceil" => Math.Ceiling(x.Real),
-            _ => double.NaN,
+            "sqrt" => Ball.Root(x, Index),
+            "sin" => Ball.Image(x, Complex.Sin(z), Complex.Cos(z)),
+            "cos" => Ball.Image(x, Complex.Cos(z), Complex.Sin(z)),
+            "tan" => Trigonometric(x, sine: true) / Trigonometric(x, sine: false),
+            "cot" => Trigonometric(x, sine: false) / Trigonometric(x, sine: true),
+            "sec" => new Ball(1, 0) / Trigonometric(x, sine: false),
+            "csc" => new Ball(1, 0) / Trigonometric(x, sine: true),
+            "arcsin" => Ball.Image(x, x.IsReal && Math.Abs(z.Real) <= 1 ? Math.Asin(z.Real) : Complex.Asin(z), 1 / Complex.Sqrt(1 - (z * z))),
+            "arccos" => Ball.Image(x, x.IsReal && Math.Abs(z.Real) <= 1 ? Math.Acos(z.Real) : Complex.Acos(z), 1 / Complex.Sqrt(1 - (z * z))),
+            "arctan" => Ball.Image(x, x.IsReal ? Math.Atan(z.Real) : Complex.Atan(z), 1 / (1 + (z * z))),
+            "sinh" => Ball.Image(x, Complex.Sinh(z), Complex.Cosh(z)),
+            "cosh" => Ball.Image(x, Complex.Cosh(z), Complex.Sinh(z)),
+            "tanh" => Ball.Image(x, Complex.Tanh(z), Complex.One),
+            "ln" or "log" => x.Magnitude <= x.Radius ? Ball.Unknown : Ball.Image(x, Complex.Log(z), 1 / z),
+            "exp" => Ball.Image(x, Complex.Exp(z), Complex.Exp(z)),
+            "abs" => new Ball(x.Magnitude, x.Radius + (1e-15 * x.Magnitude)),
+            "floor" => Ball.Step(x, Math.Floor),
+            "ceil" => Ball.Step(x, Math.Ceiling),
+            _ => Ball.Unknown,
         };
     }
 
-    private static Rational? Evaluate(string name, Rational? argument, int index)
+    private static Ball Trigonometric(Ball x, bool sine) => sine
+        ? Ball.Image(x, Complex.Sin(x.Middle), Complex.Cos(x.Middle))
+        : Ball.Image(x, Complex.Cos(x.Middle), Complex.Sin(x.Middle));
+
+    private static Rational? Exactly(string name, Rational? argument, int index)
     {
         if (argument is not { } x)
             return null;
@@ -180,6 +178,27 @@ internal sealed record MatrixNode(IReadOnlyList<IReadOnlyList<MathNode>> Rows) :
     public int Height => Rows.Count;
 
     public int Width => Rows.Count == 0 ? 0 : Rows.Min(row => row.Count);
+
+    /// <summary>Every entry times a scalar.</summary>
+    public MatrixNode Times(MathNode scalar) => new([.. Rows.Select(row => row.Select(entry => (MathNode)new OperationNode('*', scalar, entry)).ToArray())]);
+
+    /// <summary>The determinant by its first row; null where the matrix is not square or larger than 4 × 4.</summary>
+    public MathNode? Determinant()
+    {
+        if (Height != Width || Height is 0 or > 4)
+            return null;
+        if (Height == 1)
+            return Rows[0][0];
+        MathNode sum = new NumberNode(0);
+        for (var column = 0; column < Width; column++)
+        {
+            var minor = new MatrixNode([.. Rows.Skip(1).Select(row => row.Where((_, c) => c != column).ToArray())]);
+            var term = new OperationNode('*', Rows[0][column], minor.Determinant()!);
+            sum = new OperationNode('+', sum, column % 2 == 0 ? term : new OperationNode('*', new NumberNode(-1), term));
+        }
+
+        return sum;
+    }
 
     /// <summary>The sum or product of two matrices; null where the shapes do not fit.</summary>
     public static MatrixNode? Combine(char operation, MatrixNode a, MatrixNode b)

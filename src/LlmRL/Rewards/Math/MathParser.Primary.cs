@@ -5,7 +5,7 @@ internal sealed partial class MathParser
 {
     private static readonly HashSet<string> Functions =
     [
-        "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log", "exp", "sqrt",
+        "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log", "lg", "exp", "sqrt",
         "abs", "floor", "ceil",
     ];
 
@@ -27,7 +27,7 @@ internal sealed partial class MathParser
     private MathNode? Primary()
     {
         Space();
-        if (at >= text.Length || ++depth > MaxDepth)
+        if (at >= text.Length || ++depth > MaxDepth || ++steps > MaxSteps)
             return null;
         var c = text[at];
         var node = c switch
@@ -342,6 +342,10 @@ internal sealed partial class MathParser
 
         if (argument is null or TupleNode or MatrixNode)
             return null;
+        if (name == "lg")
+            (name, logBase) = ("log", logBase ?? new NumberNode(10));
+        if (name is "sin" or "cos" or "tan" && power is { Exact: { } inverse } && inverse == -1)
+            (name, power) = ("arc" + name, null);
         MathNode value = new FunctionNode(name, argument);
         if (logBase is not null)
             value = new OperationNode('/', value, new FunctionNode(name, logBase));
@@ -358,8 +362,9 @@ internal sealed partial class MathParser
         return new TupleNode('{', inside is TupleNode { IsList: true } list ? list.Items : [inside], '}');
     }
 
-    private MatrixNode? Matrix()
+    private MathNode? Matrix()
     {
+        var determinant = Ahead("{vmatrix}");
         if (!(Eat("{pmatrix}") || Eat("{bmatrix}") || Eat("{matrix}") || Eat("{vmatrix}") || Eat("{array}")))
             return null;
         if (at < text.Length && text[at] == '{' && !Skip())
@@ -377,7 +382,13 @@ internal sealed partial class MathParser
             row = [];
             var more = Eat("\\\\");
             if (EatCommand("end"))
-                return Skip() && rows.All(r => r.Count == rows[0].Count) ? new MatrixNode(rows) : null;
+            {
+                if (!Skip() || rows.Any(r => r.Count != rows[0].Count))
+                    return null;
+                var matrix = new MatrixNode(rows);
+                return determinant ? matrix.Determinant() : matrix;
+            }
+
             if (!more)
                 return null;
         }

@@ -8,17 +8,21 @@ internal sealed partial class MathParser
 {
     private const int MaxDepth = 60;
 
+    // Steps of one answer: bounds what nested retries cost.
+    private const int MaxSteps = 4_000;
+
     // Commands after a factor that do not begin another one.
     private static readonly HashSet<string> NoFactors =
     [
         "text", "le", "ge", "lt", "gt", "ne", "neq", "in", "cup", "approx", "simeq", "equiv", "end", "to", "rightarrow", "mid", "rvert", "vert", "rfloor",
-        "rceil", "land", "lor", "cdot", "times", "div", "over", "ast",
+        "rceil", "land", "lor", "cdot", "times", "div", "over", "ast", "choose", "setminus", "cap",
     ];
 
     private readonly string text;
     private int at;
     private int depth;
     private int bars;
+    private int steps;
 
     private MathParser(string text) => this.text = text;
 
@@ -71,7 +75,13 @@ internal sealed partial class MathParser
             nodes.Add(node);
             if (EatCommand("approx") || EatCommand("simeq") || Eat("≈"))
             {
-                // What follows is a rounded form of what stands before.
+                // What follows is a rounded form of what stands before, or the value of a name.
+                if (nodes is [SymbolNode { IsConstant: false }])
+                {
+                    operators.Add("=");
+                    continue;
+                }
+
                 at = text.Length;
                 break;
             }
@@ -95,15 +105,6 @@ internal sealed partial class MathParser
             : new RelationNode(nodes[0], operators[0], nodes[^1]);
     }
 
-    private static TupleNode Interval(List<MathNode> nodes, List<string> operators, int direction)
-    {
-        var low = operators[0].EndsWith('=') ? '[' : '(';
-        var high = operators[1].EndsWith('=') ? ']' : ')';
-        return direction > 0
-            ? new TupleNode(low, [nodes[0], nodes[2]], high)
-            : new TupleNode(high == ']' ? '[' : '(', [nodes[2], nodes[0]], low == '[' ? ']' : ')');
-    }
-
     /// <summary>1 where the right side is the larger, −1 where the left side is, 0 for equality.</summary>
     public static int Direction(string sign) => sign[0] == '<' ? 1 : sign[0] == '>' ? -1 : 0;
 
@@ -125,25 +126,9 @@ internal sealed partial class MathParser
         return Eat("==") || Eat("=") ? "=" : null;
     }
 
-    private MathNode? Union()
-    {
-        var first = Sum();
-        if (first is null || !EatCommand("cup"))
-            return first;
-        var parts = new List<MathNode> { first };
-        do
-        {
-            if (Sum() is not { } part)
-                return null;
-            parts.Add(part);
-        }
-        while (EatCommand("cup"));
-        return new UnionNode(parts);
-    }
-
     private MathNode? Sum()
     {
-        if (++depth > MaxDepth)
+        if (++depth > MaxDepth || ++steps > MaxSteps)
             return null;
         var negative = Sign();
         var sum = Negate(Product(), negative);
@@ -156,8 +141,12 @@ internal sealed partial class MathParser
             sum = Combine('+', sum, Negate(Product(), negative));
         }
 
-        depth--;
         SkipUnit(sum);
+        if (sum is not null && EatCommand("over"))
+            sum = Combine('/', sum, Sum());
+        else if (sum is not null && EatCommand("choose"))
+            sum = Sum() is { } k ? Binomial(sum, k) : null;
+        depth--;
         return sum;
     }
 
@@ -180,7 +169,7 @@ internal sealed partial class MathParser
                 var negative = Sign();
                 product = Combine('*', product, Negate(Power(), negative));
             }
-            else if (EatCommand("div") || EatCommand("over") || Eat("/") || (bars == 0 && Eat(":")))
+            else if (EatCommand("div") || Eat("/") || (bars == 0 && Eat(":")))
             {
                 var negative = Sign();
                 product = Combine('/', product, Negate(Power(), negative));
@@ -208,7 +197,8 @@ internal sealed partial class MathParser
             return WordLength() is var length && (length <= 3 || Functions.Contains(text.Substring(at, length))) && !IsUnit() && !IsConnector();
         if (c == '\\')
             return at + 1 < text.Length && char.IsAsciiLetter(text[at + 1]) ? !NoFactors.Contains(CommandName()) : Ahead("\\{");
-        return c is '(' or '[' or '{' || (c == '|' && bars == 0);
+        // 5!3! and (2)3 are products.
+        return c is '(' or '[' or '{' || (c == '|' && bars == 0) || (char.IsAsciiDigit(c) && at > 0 && text[at - 1] is '!' or ')');
     }
 
     private MathNode? Power()
@@ -248,6 +238,8 @@ internal sealed partial class MathParser
     {
         (_, null) => null,
         (MatrixNode a, MatrixNode b) => operation is '+' or '*' ? MatrixNode.Combine(operation, a, b) : null,
+        (MatrixNode a, { Exact: not null } b) when operation is '*' or '/' => a.Times(operation == '*' ? b : new OperationNode('/', new NumberNode(1), b)),
+        ({ Exact: not null } or SymbolNode, MatrixNode b) when operation == '*' => b.Times(left),
         (MatrixNode, _) or (_, MatrixNode) => null,
         (TupleNode or UnionNode, _) or (_, TupleNode or UnionNode) => null,
         _ => new OperationNode(operation, left, right),

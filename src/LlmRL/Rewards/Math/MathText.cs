@@ -12,11 +12,14 @@ internal static partial class MathText
     private static readonly (string From, string To)[] Replacements =
     [
         ("−", "-"), ("–", "-"), ("×", "\\times "), ("÷", "/"), ("·", "\\cdot "), ("π", "\\pi "), ("√", "\\sqrt "), ("∞", "\\infty "), ("≤", "\\le "),
-        ("≥", "\\ge "), ("≠", "\\ne "), ("∪", "\\cup "), ("∈", "\\in "), ("²", "^2"), ("³", "^3"),
-        ("½", "\\frac12 "), ("¼", "\\frac14 "), ("¾", "\\frac34 "),
+        ("≥", "\\ge "), ("≠", "\\ne "), ("∪", "\\cup "), ("∈", "\\in "),
+        ("½", "\\frac12 "), ("¼", "\\frac14 "), ("¾", "\\frac34 "), ("⅓", "\\frac13 "), ("⅔", "\\frac23 "), ("⅕", "\\frac15 "), ("⅛", "\\frac18 "), ("⁄", "/"), ("∕", "/"),
+        ("∅", "\\emptyset "), ("∩", "\\cap "), ("⋅", "\\cdot "), ("∗", "*"), ("∶", ":"), ("\\lbrace", "\\{"), ("\\rbrace", "\\}"), ("\\langle", "("), ("\\rangle", ")"),
+        ("⟨", "("), ("⟩", ")"), ("\\pounds", ""), ("\\euro", ""), ("≈", "\\approx "), ("θ", "\\theta "), ("α", "\\alpha "),
+        ("β", "\\beta "), ("λ", "\\lambda "), ("φ", "\\phi "), ("∖", "\\setminus "), ("\\backslash", "\\setminus "), ("ℝ", "(-\\infty,\\infty)"),
         ("°", ""), ("£", ""), ("€", ""), ("¥", ""), ("’", "'"), ("\u00a0", " "), ("，", ","), ("（", "("), ("）", ")"),
         ("<=", "\\le "), (">=", "\\ge "), (",\\!", ""), ("\\!", ""), ("\\,", " "), ("\\;", " "), ("\\:", " "), ("±", "\\pm "),
-        ("~", " "), ("\\$", ""), ("$", " "), ("\\%", " "), ("%", " "), ("**", "^"), ("\n", " "), ("^\\circ", ""), ("^{\\circ}", ""),
+        ("~", " "), ("\\$", ""), ("$", " "), ("\\%", " "), ("%", " "), ("**", "^"), ("\n", " "), ("^\\circ", ""), ("^{\\circ}", ""), ("^{\\degree}", ""), ("^\\degree", ""),
     ];
 
     private static readonly HashSet<string> Dropped =
@@ -69,7 +72,9 @@ internal static partial class MathText
     /// <summary>The answer with one spelling for each construct; words stay, in <c>\text{…}</c>.</summary>
     public static string Clean(string text)
     {
-        text = Unwrap(SingleBackslashes(text));
+        // A trailing … is part of the number, not punctuation.
+        text = text.Replace("…", "...", StringComparison.Ordinal).Replace("\\ldots", "...", StringComparison.Ordinal).Replace("\\dots", "...", StringComparison.Ordinal);
+        text = Unwrap(SingleBackslashes(Ellipsis().Replace(text, ".${start}\\overline{${digit}}")));
         text = NumberWord().Replace(text, match => match.Groups["digit"].Value + match.Groups["word"].Value switch
         {
             "hundred" => "\\cdot 100",
@@ -78,10 +83,32 @@ internal static partial class MathText
             _ => "\\cdot 1000000000",
         });
         text = BracedComma().Replace(text, "");
+        text = Reals().Replace(text, "(-\\infty,\\infty)");
+        text = Superscripts().Replace(text, match => "^{" + string.Concat(match.Value.Select(c => "-0123456789"["⁻⁰¹²³⁴⁵⁶⁷⁸⁹".IndexOf(c)])) + "}");
         foreach (var (from, to) in Replacements)
             text = text.Replace(from, to, StringComparison.Ordinal);
         text = SeparatedComma().Replace(Commands(text), ",");
+        text = Repeated(TimesTen().Replace(UnionLetter().Replace(text, "\\cup "), "\\times "));
+        text = OtherGroups().Replace(text, match => string.Concat(match.Value.Where(char.IsAsciiDigit)));
         return Thousands(text).Trim();
+    }
+
+    // 0.\dot{3}, 0.(3), 0.\bar{3} and 0.333... as 0.\overline{3}
+    private static string Repeated(string text)
+    {
+        if (!text.Contains('.'))
+            return text;
+        text = Dotted().Replace(text, match => match.Groups["last"].Success
+            ? $".{match.Groups["start"]}\\overline{{{match.Groups["first"]}{match.Groups["middle"]}{match.Groups["last"]}}}"
+            : $".{match.Groups["start"]}\\overline{{{match.Groups["first"]}}}");
+        return Period().Replace(text, ".${start}\\overline{${period}}");
+    }
+
+    /// <summary>A number of an answer in a notation of other countries, which alone it would not be read in: <c>3,5</c> as 3.5, <c>12,34,567</c> as 1234567; null for other answers.</summary>
+    public static string? OtherNotation(string answer)
+    {
+        answer = Unwrap(answer);
+        return DecimalComma().IsMatch(answer) ? answer.Replace(',', '.') : IndianGroups().IsMatch(answer) ? answer.Replace(",", "", StringComparison.Ordinal) : null;
     }
 
     private static bool Encloses(string text, string open, string close)
@@ -119,8 +146,14 @@ internal static partial class MathText
             while (end < text.Length && char.IsAsciiLetter(text[end]))
                 end++;
             var name = text[(i + 1)..end];
-            if (name is "dfrac" or "tfrac" or "cfrac")
+            if (name is "dfrac" or "tfrac" or "cfrac" or "nicefrac" or "sfrac" or "xfrac")
                 result.Append("\\frac");
+            else if (name is "dbinom" or "tbinom")
+                result.Append("\\binom");
+            else if (name is "bar")
+                result.Append("\\overline");
+            else if (name is "vec" or "hat" or "overrightarrow" || (name is "mathbf" or "boldsymbol" or "bm" && SingleLetter(text, end)))
+                result.Append(' ');
             else if (TextCommands.Contains(name))
                 result.Append("\\text");
             else if (name is "leq" or "leqslant")
@@ -136,6 +169,10 @@ internal static partial class MathText
 
         return result.ToString();
     }
+
+    // \mathbf{i} is a vector's name, \mathbf{A} an option's.
+    private static bool SingleLetter(string text, int at) =>
+        at + 2 < text.Length && text[at] == '{' && char.IsAsciiLetterLower(text[at + 1]) && text[at + 2] == '}';
 
     // 1,234,567 and 1 234 567 are numbers, but (1,234) is a pair and 32, 349 a list.
     private static string Thousands(string text) => ThousandsGroups().Replace(text, match =>
@@ -156,6 +193,39 @@ internal static partial class MathText
 
     [GeneratedRegex(@"(?<digit>\d) ?(?<word>hundred|thousand|million|billion)\b")]
     private static partial Regex NumberWord();
+
+    [GeneratedRegex(@"\\mathbb\s*\{?\s*R\s*\}?|\\(R|Reals|reals)\b|^(all )?(real numbers|reals)$")]
+    private static partial Regex Reals();
+
+    [GeneratedRegex("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")]
+    private static partial Regex Superscripts();
+
+    [GeneratedRegex(@"^-?\d{1,12},(\d{1,2}|\d{4,12})$")]
+    private static partial Regex DecimalComma();
+
+    [GeneratedRegex(@"^-?\d{1,2}(,\d{2})+,\d{3}$")]
+    private static partial Regex IndianGroups();
+
+    // 1.5 x 10^3
+    [GeneratedRegex(@"(?<=\d ?)[xX](?= ?10 ?\^)")]
+    private static partial Regex TimesTen();
+
+    // (1, 2) U (3, 4)
+    [GeneratedRegex(@"(?<=[)\]}] ?)[Uu](?= ?[(\[\\])")]
+    private static partial Regex UnionLetter();
+
+    // 1'234'567, 1_234_567 and 1.234.567
+    [GeneratedRegex(@"(?<![\d.,'_])\d{1,3}(('\d{3})+|(_\d{3})+|(\.\d{3}){2,})(?![\d.,'_])")]
+    private static partial Regex OtherGroups();
+
+    [GeneratedRegex(@"\.(?<start>\d*)\\dot ?(\{(?<first>\d)\}|(?<first>\d))((?<middle>\d*)\\dot ?(\{(?<last>\d)\}|(?<last>\d)))?")]
+    private static partial Regex Dotted();
+
+    [GeneratedRegex(@"(?<=\d)\.(?<start>\d*?)(\((?<period>\d+)\)(?![\d(^/*]))")]
+    private static partial Regex Period();
+
+    [GeneratedRegex(@"(?<=\d)\.(?<start>\d{0,40}?)(?<digit>\d)\k<digit>{2,40} ?\.\.\.")]
+    private static partial Regex Ellipsis();
 
     [GeneratedRegex(@",\s*,", RegexOptions.NonBacktracking)]
     private static partial Regex SeparatedComma();

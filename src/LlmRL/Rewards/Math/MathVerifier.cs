@@ -19,30 +19,58 @@ public static class MathVerifier
     /// <c>#### x</c>, a text that is an answer as a whole, "the answer is x", the last formula or number. Null where there is none.
     /// </summary>
     /// <param name="text">The solution.</param>
-    /// <param name="strict">Whether only <c>\boxed{}</c>, <c>#### x</c> and <c>&lt;answer&gt;</c> count.</param>
-    public static string? Extract(string? text, bool strict = false)
+    /// <param name="place">Where the answer may stand.</param>
+    public static string? Extract(string? text, AnswerPlace place = AnswerPlace.Any)
     {
         if (string.IsNullOrWhiteSpace(text))
             return null;
-        var answer = AnswerExtractor.Extract(text, strict);
+        var answer = AnswerExtractor.Extract(text, place);
         return string.IsNullOrWhiteSpace(answer) ? null : answer.Trim();
     }
 
     /// <summary>Whether two answers, already extracted, are the same.</summary>
-    public static bool Equal(string? gold, string? answer)
+    public static bool Equal(string? gold, string? answer, MathOptions? options = null)
     {
         if (string.IsNullOrWhiteSpace(gold) || string.IsNullOrWhiteSpace(answer))
             return false;
+        options ??= MathOptions.Default;
+        var ((bareGold, goldUnit), (bareAnswer, answerUnit)) = (MathUnits.Split(gold), MathUnits.Split(answer));
+        if (!MathUnits.Fit(goldUnit, answerUnit, options.Units))
+            return false;
         if (string.Equals(MathText.Unwrap(gold), MathText.Unwrap(answer), StringComparison.Ordinal))
             return true;
-        return MathAnswer.Parse(gold) is { } a && MathAnswer.Parse(answer) is { } b && MathComparer.Equal(a, b);
+        var comparer = new MathComparer(options);
+        if (options.Percent != PercentRule.Number && (goldUnit == "percent" || answerUnit == "percent"))
+            return Percents(comparer, (bareGold, goldUnit), (bareAnswer, answerUnit), options.Percent);
+        var (whole, found) = (MathAnswer.Parse(gold), MathAnswer.Parse(answer));
+        if (whole is null || found is null)
+            return false;
+        if (comparer.Equal(whole, found))
+            return true;
+        if ((goldUnit ?? answerUnit) is not null && MathAnswer.Parse(bareGold) is { } a && MathAnswer.Parse(bareAnswer) is { } b && comparer.Equal(a, b))
+            return true;
+        return MathText.OtherNotation(answer) is { } other && MathAnswer.Parse(other) is { } again && comparer.Equal(whole, again);
     }
+
+    // x% is x/100; with Either, x too.
+    private static bool Percents(MathComparer comparer, (string Text, string? Unit) gold, (string Text, string? Unit) answer, PercentRule rule)
+    {
+        if (MathAnswer.Parse(gold.Text) is not { } a || MathAnswer.Parse(answer.Text) is not { } b)
+            return false;
+        if (gold.Unit == answer.Unit)
+            return comparer.Equal(a, b);
+        var (x, y) = (gold.Unit == "percent" ? Hundredth(a) : a, answer.Unit == "percent" ? Hundredth(b) : b);
+        return comparer.Equal(x, y) || (rule == PercentRule.Either && comparer.Equal(a, b));
+    }
+
+    private static MathAnswer Hundredth(MathAnswer answer) =>
+        answer is NodeAnswer node ? new NodeAnswer(new OperationNode('/', node.Node, new NumberNode(100))) : answer;
 
     /// <summary>Whether a solution's final answer is the gold one; the gold answer may be a worked solution itself.</summary>
     /// <param name="gold">The gold answer or solution.</param>
     /// <param name="solution">The text to judge.</param>
-    /// <param name="strict">As in <see cref="Extract"/>, for the solution.</param>
-    public static bool Verify(string? gold, string? solution, bool strict = false) => Check(gold, solution, strict).Equal;
+    /// <param name="options">How strict to be.</param>
+    public static bool Verify(string? gold, string? solution, MathOptions? options = null) => Check(gold, solution, options).Equal;
 
     /// <summary>
     /// Judges one JSON object with <c>gold</c> and <c>answer</c> (or <c>pred</c>), strings or numbers, and gives
@@ -50,7 +78,7 @@ public static class MathVerifier
     /// plain text are no answers.
     /// </summary>
     /// <exception cref="BadInputException">The line is no such object.</exception>
-    public static string VerifyLine(string line, bool strict = false)
+    public static string VerifyLine(string line, MathOptions? options = null)
     {
         JsonNode? node;
         try
@@ -66,11 +94,11 @@ public static class MathVerifier
             throw new BadInputException("verify: a line needs the keys gold and answer (or pred).");
         var answer = Text(row.ContainsKey("answer") ? row["answer"] : row["pred"]);
         var golds = row["gold"] is JsonArray list ? list.Select(Text).ToArray() : [Text(row["gold"])];
-        var formulasOnly = row["opts"] is JsonObject options && options["match_types"] is JsonArray { Count: 1 } types && Text(types[0]) == "latex";
+        var formulasOnly = row["opts"] is JsonObject opts && opts["match_types"] is JsonArray { Count: 1 } types && Text(types[0]) == "latex";
         var (equal, extracted) = (false, (string?)null);
         foreach (var gold in golds)
         {
-            (equal, extracted) = Check(gold, answer, strict, formulasOnly);
+            (equal, extracted) = Check(gold, answer, options, formulasOnly);
             if (equal)
                 break;
         }
@@ -79,21 +107,22 @@ public static class MathVerifier
     }
 
     /// <summary>The verdict and the answer it was passed on.</summary>
-    public static (bool Equal, string? Extracted) Check(string? gold, string? solution, bool strict = false) =>
-        Check(gold, solution, strict, formulasOnly: false);
+    public static (bool Equal, string? Extracted) Check(string? gold, string? solution, MathOptions? options = null) =>
+        Check(gold, solution, options, formulasOnly: false);
 
-    private static (bool Equal, string? Extracted) Check(string? gold, string? solution, bool strict, bool formulasOnly)
+    private static (bool Equal, string? Extracted) Check(string? gold, string? solution, MathOptions? options, bool formulasOnly)
     {
         if (string.IsNullOrWhiteSpace(gold) || string.IsNullOrWhiteSpace(solution))
             return (false, null);
+        var place = options?.Extraction ?? AnswerPlace.Any;
         if (AnswerExtractor.GoldChoice(gold) is { } letter)
         {
-            var choice = strict && Extract(solution, strict) is not { } ? null : AnswerExtractor.Choice(solution);
+            var choice = place != AnswerPlace.Any && Extract(solution, place) is null ? null : AnswerExtractor.Choice(solution);
             return (choice == letter, choice?.ToString());
         }
 
-        var extracted = AnswerExtractor.Extract(solution, strict, formulasOnly);
-        return (Equal(Extract(gold) ?? gold, extracted), extracted);
+        var extracted = AnswerExtractor.Extract(solution, place, formulasOnly);
+        return (Equal(Extract(gold) ?? gold, extracted, options), extracted);
     }
 
     private static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out var text) ? text : node?.ToJsonString();

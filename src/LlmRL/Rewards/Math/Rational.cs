@@ -7,7 +7,7 @@ namespace LlmRL.Rewards;
 internal readonly record struct Rational
 {
     // Answers longer than this are no answers; the limit also bounds the work of powers.
-    private const int MaxDigits = 2000;
+    private const int MaxDigits = 400;
 
     private Rational(BigInteger numerator, BigInteger denominator)
     {

@@ -1,10 +1,10 @@
 using System.Text;
-using System.Text.Json.Nodes;
+using LlmRL.Tests.Tokenization;
 using LlmRL.Tokenization;
 using LlmRL.Tokenization.SentencePiece;
 using LlmRL.Tokenization.Training;
 
-namespace LlmRL.Tests.Tokenization;
+namespace LlmRL.Tests.Fuzz;
 
 /// <summary>Damaged tokenizer files: they load and work, or fail with one clear message; nothing else, and never much memory.</summary>
 public class TokenizerFuzzTests
@@ -34,57 +34,34 @@ public class TokenizerFuzzTests
         """,
     ];
 
-    private static readonly string[] Values =
-    [
-        "null", "true", "0", "-1", "3", "1e999", "-1e308", "2147483647", "99999999999999999999", "268435455", "\"\"", "\"a\"", "\"(((((\"", "\"[\"", "[]", "[0]", "{}",
-        "[[[[1]]]]", "{\"type\":\"Sequence\"}", "{\"type\":\"BPE\"}", "{\"Regex\":\"(a|(b)\"}", "\"BPE\"", "\"WordLevel\"", "\"Unigram\"", "\"▁\"", "0.5", "[\"a\",\"b\"]", "{\"a\":1}",
-    ];
+    [Fact]
+    public void A_tokenizer_json_with_other_values_in_it_loads_or_is_refused() =>
+        Fuzz.Rounds(Rounds, 5, random => Try("tokenizer.json", Encoding.UTF8.GetBytes(Fuzz.Changed(random.Pick(Documents), random))));
 
     [Fact]
-    public void A_tokenizer_json_with_other_values_in_it_loads_or_is_refused()
-    {
-        var random = new RandomStream(5);
-        for (var round = 0; round < Rounds; round++)
-        {
-            var root = JsonNode.Parse(random.Pick(Documents))!;
-            for (var change = random.Next(1, 3); change > 0; change--)
-                Change(root, random);
-            Try("tokenizer.json", Encoding.UTF8.GetBytes(root.ToJsonString()));
-        }
-    }
-
-    [Fact]
-    public void A_tokenizer_json_with_other_bytes_in_it_loads_or_is_refused()
-    {
-        var random = new RandomStream(6);
-        for (var round = 0; round < Rounds; round++)
-            Try("tokenizer.json", Damage(Encoding.UTF8.GetBytes(random.Pick(Documents)), random));
-    }
+    public void A_tokenizer_json_with_other_bytes_in_it_loads_or_is_refused() =>
+        Fuzz.Rounds(Rounds, 6, random => Try("tokenizer.json", Fuzz.Damage(Encoding.UTF8.GetBytes(random.Pick(Documents)), random)));
 
     [Fact]
     public void A_tokenizer_model_with_other_bytes_in_it_loads_or_is_refused()
     {
-        var random = new RandomStream(7);
         var model = Model();
-        for (var round = 0; round < Rounds; round++)
-            Try("tokenizer.model", Damage([.. model], random));
+        Fuzz.Rounds(Rounds, 7, random => Try("tokenizer.model", Fuzz.Damage(model, random)));
     }
 
     [Fact]
     public void A_trained_tokenizer_with_other_bytes_in_it_loads_or_is_refused()
     {
-        var random = new RandomStream(8);
         using var folder = new TemporaryFolder();
         ByteLevelBpeTrainer.Train(["hello hello world world"], ByteLevelBpeTrainer.SmallestSize + 6).Save(folder.Path);
         foreach (var name in new[] { "tokenizer.json", "tokenizer_config.json" })
         {
             var good = File.ReadAllBytes(Path.Combine(folder.Path, name));
-            for (var round = 0; round < Rounds / 4; round++)
+            Fuzz.Rounds(Rounds / 4, 8, random =>
             {
-                File.WriteAllBytes(Path.Combine(folder.Path, name), Damage([.. good], random));
+                File.WriteAllBytes(Path.Combine(folder.Path, name), Fuzz.Damage(good, random));
                 Try(folder.Path);
-            }
-
+            });
             File.WriteAllBytes(Path.Combine(folder.Path, name), good);
         }
     }
@@ -127,37 +104,6 @@ public class TokenizerFuzzTests
         }
 
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, MostBytes);
-    }
-
-    // Another value, or none, somewhere in the document.
-    private static void Change(JsonNode root, RandomStream random)
-    {
-        var node = root;
-        while (true)
-        {
-            var children = node switch { JsonObject map => map.Select(p => p.Value).OfType<JsonNode>().ToList(), JsonArray list => [.. list.OfType<JsonNode>()], _ => [] };
-            if (children.Count == 0 || (node != root && random.Next(0, 4) == 0))
-                break;
-            node = random.Pick(children);
-        }
-
-        if (node.Parent is JsonObject parent && random.Next(0, 5) == 0)
-            parent.Remove(node.GetPropertyName());
-        else if (node != root)
-            node.ReplaceWith(JsonNode.Parse(random.Pick(Values)));
-    }
-
-    // Cut off, a few bytes changed, or a stretch doubled.
-    private static byte[] Damage(byte[] content, RandomStream random)
-    {
-        var place = random.Next(0, content.Length);
-        if (random.Next(0, 4) == 0)
-            return content[..place];
-        if (random.Next(0, 4) == 0)
-            return [.. content[..place], .. content[Math.Max(0, place - 20)..]];
-        for (var change = random.Next(1, 6); change > 0; change--)
-            content[random.Next(0, content.Length)] = (byte)random.Next(0, 256);
-        return content;
     }
 
     private static byte[] Model()

@@ -1,0 +1,86 @@
+using LlmRL.Models;
+using LlmRL.Runs;
+using static TorchSharp.torch;
+
+namespace LlmRL.Training;
+
+/// <summary>A network whose weights a checkpoint holds, with its optimizer's state.</summary>
+/// <param name="Name">Name of its folder; <see cref="StageCheckpoints.PolicyName"/> for the one at the top.</param>
+/// <param name="Optimizer">Its optimizer; null where it is not trained by gradients.</param>
+/// <param name="Copy">Copies the weights as they are now; the copy is written by another thread while training goes on.</param>
+/// <param name="Load">Reads the weights from a folder.</param>
+public sealed record CheckpointPart(string Name, AdamW? Optimizer, Func<FrozenNetwork> Copy, Action<string> Load)
+{
+    private const string OptimizerName = "optimizer.safetensors", MomentName = "exp_avg", SquaredMomentName = "exp_avg_sq";
+
+    /// <summary>A transformer in Hugging Face layout; with the tokenizer where it is the policy.</summary>
+    public static CheckpointPart Of(string name, Transformer model, AdamW? optimizer, StageContext context) => new(
+        name, optimizer,
+        () =>
+        {
+            var copy = new Transformer(model.Config, model.HasScalarHead, trainable: false);
+            copy.Parameters.CopyFrom(model.Parameters);
+            copy.ScoreShift = model.ScoreShift;
+            return new FrozenNetwork(copy, folder => ModelFolder.Save(copy, folder, name == StageCheckpoints.PolicyName ? context.Tokenizer : null));
+        },
+        folder =>
+        {
+            using var saved = ModelFolder.Load(folder, model.HasScalarHead, trainable: false, context.Device);
+            model.Parameters.CopyFrom(saved.Parameters);
+            model.ScoreShift = saved.ScoreShift;
+        });
+
+    /// <summary>Copies everything that is written, so that training can go on.</summary>
+    internal FrozenPart Freeze() => new(Name, Copy(), Optimizer is null ? null : (Host(Optimizer.Moment), Host(Optimizer.SquaredMoment)));
+
+    /// <summary>Reads weights and optimizer from the part's folder.</summary>
+    internal void LoadAll(string folder)
+    {
+        Load(folder);
+        if (Optimizer is null)
+            return;
+        using var reader = new SafetensorsReader(Path.Combine(folder, OptimizerName));
+        foreach (var (name, target) in new[] { (MomentName, Optimizer.Moment), (SquaredMomentName, Optimizer.SquaredMoment) })
+        {
+            if (!reader.Entries.TryGetValue(name, out var entry) || entry.Elements != target.NumberOfElements)
+                throw new BadInputException($"{reader.Path}: {name} is missing or of another size; this checkpoint belongs to another model.");
+            var values = new float[entry.Elements];
+            reader.Read(entry, values);
+            using var source = tensor(values);
+            target.copy_(source);
+        }
+    }
+
+    private static Tensor Host(Tensor values)
+    {
+        using var guard = no_grad();
+        return (values.device_type == TorchSharp.DeviceType.CPU ? values.clone() : values.cpu()).DetachFromDisposeScope();
+    }
+
+    /// <summary>A part as it was when the checkpoint was due.</summary>
+    internal sealed record FrozenPart(string Name, FrozenNetwork Network, (Tensor Moment, Tensor SquaredMoment)? Optimizer) : IDisposable
+    {
+        /// <summary>Writes weights and optimizer into the part's folder.</summary>
+        public void Write(string folder)
+        {
+            Network.Save(folder);
+            if (Optimizer is var (moment, squared))
+                AtomicFile.Write(Path.Combine(folder, OptimizerName), stream => SafetensorsWriter.Write(stream, [Item(MomentName, moment), Item(SquaredMomentName, squared)]));
+        }
+
+        public void Dispose()
+        {
+            Network.Weights.Dispose();
+            Optimizer?.Moment.Dispose();
+            Optimizer?.SquaredMoment.Dispose();
+        }
+
+        private static SafetensorsWriter.Item Item(string name, Tensor values) =>
+            new(name, values.shape, destination => Native.NativeTorch.AsSpan<float>(values).CopyTo(destination));
+    }
+}
+
+/// <summary>A copy of a network's weights that no training changes.</summary>
+/// <param name="Weights">What to dispose of once it is written.</param>
+/// <param name="Save">Writes it into a folder.</param>
+public sealed record FrozenNetwork(IDisposable Weights, Action<string> Save);
