@@ -90,16 +90,18 @@ internal sealed class PolicyEvaluation : IDisposable
     private void AddJudgement(Rollout rollout, (double[] Gold, double[] Points)[] judged, MeasuredRows rows)
     {
         rows.AddMean("win_rate", judged.Select(group => group.Points.Average()));
-        var differences = rollout.Groups().Select(group =>
-        {
-            var human = context.Tokenizer.Encode(group[0].Example.Completion!).Length;
-            return group.Select(trajectory => (double)(trajectory.Length - (trajectory.IsTruncated ? 0 : 1) - human)).ToArray();
-        });
-        rows.AddEstimate("win_rate_length_controlled", LengthControlledWinRate.Of([.. judged.Select(group => group.Points)], [.. differences]));
+        rows.AddEstimate("win_rate_length_controlled", LengthControlledWinRate.Of([.. judged.Select(group => group.Points)], [.. rollout.Groups().Select(group => LengthDifferences(group))]));
         rows.AddMean("gold", judged.Select(group => group.Gold.Average()));
     }
 
-    private static List<KeyValuePair<string, double>> BestOf(Rollout rollout, (double[] Gold, double[] Points)[]? judged, int n, string policyName)
+    /// <summary>Tokens of each completion, without the stop token, less those of the reference completion.</summary>
+    private double[] LengthDifferences(IReadOnlyList<Trajectory> group)
+    {
+        var human = context.Tokenizer.Encode(group[0].Example.Completion!).Length;
+        return [.. group.Select(trajectory => (double)(trajectory.Length - (trajectory.IsTruncated ? 0 : 1) - human))];
+    }
+
+    private List<KeyValuePair<string, double>> BestOf(Rollout rollout, (double[] Gold, double[] Points)[]? judged, int n, string policyName)
     {
         var rows = new MeasuredRows($"{policyName}-best-of-{n}");
         var groups = rollout.Groups().ToArray();
@@ -107,13 +109,19 @@ internal sealed class PolicyEvaluation : IDisposable
         if (judged is not null)
         {
             AddBest("win_rate", (_, i) => judged[i].Points);
+            // A regression and a ratio have no expectation over subsets: these two are those of the best among the first n.
+            rows.AddEstimate("win_rate_length_controlled", LengthControlledWinRate.Of(
+                [.. judged.Select((group, i) => new[] { group.Points[First(i)] })], [.. groups.Select((group, i) => new[] { LengthDifferences(group)[First(i)] })]));
             AddBest("gold", (_, i) => judged[i].Gold);
         }
 
         AddBest("reward", (_, i) => rewards[i]);
         rows.Add("kl", BestOfN.Kl(n));
         AddBest("length", (group, _) => [.. group.Select(trajectory => (double)trajectory.Length)]);
+        rows.Add("distinct-2", Diversity.Distinct(groups.Select((group, i) => group[First(i)].Completion.Tokens), 2));
         return rows.All;
+
+        int First(int i) => Enumerable.Range(0, n).MaxBy(sample => rewards[i][sample]);
 
         void AddBest(string metric, Func<IReadOnlyList<Trajectory>, int, double[]> values) =>
             // A group that could not be scored has no best.

@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using LlmRL.Algorithms;
 using LlmRL.Evaluation;
 using LlmRL.Recipes;
 using LlmRL.Runs;

@@ -2,7 +2,6 @@ using System.Text.Json;
 using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Recipes;
-using LlmRL.Runs;
 
 namespace LlmRL.Tests.Training;
 
