@@ -69,7 +69,7 @@ public sealed class ModelAndDataFaultTests(TrainedModel trained) : IClassFixture
     [InlineData("data.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n", "reward_model", "data.jsonl:1", "chosen")]
     [InlineData("data.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n", "dpo", "data.jsonl:1", "a dpo stage needs the columns chosen and rejected")]
     [InlineData("data.jsonl", "{\"prompt\":\"a\",\"chosen\":\"b\"}\n", "dpo", "data.jsonl", "beside 'chosen' there is no rejected")]
-    [InlineData("data.jsonl", "{\"prompt\":\"a\",\"chosen\":\"b\",\"rejected\":\"c\"}\n", "sft", "data.jsonl:1", "completion")]
+    [InlineData("data.jsonl", "{\"prompt\":\"a\",\"gold\":\"b\"}\n", "sft", "data.jsonl:1", "completion")]
     [InlineData("data.jsonl", "{\"prompt\":\"a\"}\n{\"prompt\":\n", "sft", "data.jsonl:1", "completion")]
     [InlineData("data.jsonl", "{\"prompt\":\"a\",\"completion\":\n", "sft", "data.jsonl:", "JSON")]
     [InlineData("data.jsonl", "", "sft", "data.jsonl", "no rows")]

@@ -5,7 +5,7 @@ using LlmRL.Tokenization;
 
 namespace LlmRL.Recipes;
 
-/// <summary>A data set: a generator, or a file with its columns mapped.</summary>
+/// <summary>A data set: a generator, a file with its columns mapped, or what an earlier stage has labelled.</summary>
 public sealed record DataSource : IValidated
 {
     /// <summary><c>arithmetic</c>, <c>tldr</c> or <c>word_problems</c>.</summary>
@@ -33,6 +33,9 @@ public sealed record DataSource : IValidated
     /// </summary>
     public string? Path { get; init; }
 
+    /// <summary>A <c>label</c> stage before this one: the pairs that it made.</summary>
+    public string? Stage { get; init; }
+
     /// <summary>A query over the files, visible as the view <c>data</c>, in DuckDB's SQL: <c>select question as prompt from data</c>.</summary>
     public string? Sql { get; init; }
 
@@ -51,8 +54,8 @@ public sealed record DataSource : IValidated
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Validate()
     {
-        if (Path is null == Generator is null)
-            yield return (Path is null ? nameof(Generator) : nameof(Path), "name either generator or path, and not both");
+        if (Stage is null ? Path is null == Generator is null : Path is not null || Generator is not null)
+            yield return (Path is null ? nameof(Generator) : nameof(Path), Stage is null ? "name either generator or path, and not both" : "the rows come from a stage; name neither generator nor path");
         if (Generator is not null && !Generators.Names.Contains(Generator))
             yield return (nameof(Generator), $"'{Generator}' is not known; use one of {string.Join(", ", Generators.Names)}");
         if (Arithmetic is not null && Generator != "arithmetic")
@@ -69,7 +72,7 @@ public sealed record DataSource : IValidated
             yield return (nameof(Sql), "a query reads files; name them under path");
         if (Path is not null && FileProblem(Path) is { } missing)
             yield return (nameof(Path), missing);
-        if (Path is null && Generator is not null && Generators.Names.Contains(Generator) && (Settings is null || Generators.SettingsType(Generator) == Settings.GetType()))
+        if (Stage is null && Path is null && Generator is not null && Generators.Names.Contains(Generator) && (Settings is null || Generators.SettingsType(Generator) == Settings.GetType()))
         {
             foreach (var fault in GeneratorFaults())
                 yield return fault;
@@ -156,6 +159,8 @@ public sealed record DataSource : IValidated
     /// <summary>Opens the data set, with conversations written plainly.</summary>
     public IExampleSource Open()
     {
+        if (Stage is not null)
+            throw new InvalidOperationException($"the pairs of stage {Stage} are part of a run, which opens them");
         if (Generator is not null)
             return Generators.Create(Generator, Split, Count ?? 10_000, Settings);
         return ExampleFiles.Open(ProgramPaths.Resolve(Path!), Columns, Sql, Count);

@@ -18,7 +18,7 @@ internal static partial class FinishedStages
     {
         foreach (var donor in donors.Select(RunDirectory.TryOpen).OfType<RunDirectory>())
         {
-            var isSame = StageLedger.Finished(donor).GetValueOrDefault(stage.Name) == inputs && (!stage.HasModel || Models.ModelFolder.IsModel(donor.Final(stage.Name)));
+            var isSame = StageLedger.Finished(donor).GetValueOrDefault(stage.Name) == inputs && StageLedger.IsThere(stage, donor);
             if (isSame && RunSummary.Read(donor.SummaryPath)?.Stage(stage.Name) is { } result)
                 return (donor, result);
         }
@@ -32,6 +32,8 @@ internal static partial class FinishedStages
         StageLogs.Forget(target, stage.Name);
         if (stage.HasModel)
             CopyFolder(source.Final(stage.Name), target.Final(stage.Name));
+        if (stage is Label)
+            CopyFolder(Label.FolderOf(source, stage.Name), Label.FolderOf(target, stage.Name));
         CopyFolder(source.TensorBoard(stage.Name), target.TensorBoard(stage.Name));
         StageLogs.Copy(source, target, stage.Name);
     }

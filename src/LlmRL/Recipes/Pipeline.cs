@@ -197,7 +197,7 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
             throw new BadInputException($"--stage {options.OnlyStage}: the recipe has no such stage. It has {string.Join(", ", recipe.Stages.Select(stage => stage.Name))}.");
         var needed = (options.OnlyStage is { } only ? [only] : recipe.Stages.OfType<Evaluate>().Select(stage => stage.Name)).ToHashSet(StringComparer.Ordinal);
         foreach (var stage in recipe.Stages.Reverse().Where(stage => needed.Contains(stage.Name)))
-            needed.UnionWith(stage.Inputs);
+            needed.UnionWith(stage.Inputs.Concat(DataReference.Of(stage).Select(data => data.Name)));
         return [.. recipe.Stages.Where(stage => needed.Contains(stage.Name))];
     }
 }

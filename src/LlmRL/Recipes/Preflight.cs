@@ -45,6 +45,9 @@ internal sealed class Preflight
             case OfflineStage offline:
                 CheckOffline(offline, key);
                 break;
+            case Label label:
+                CheckLabel(label, key);
+                break;
             case OnlineStage online:
                 CheckOnline(online, key);
                 break;
@@ -100,6 +103,8 @@ internal sealed class Preflight
         var context = new StageContext(stage, environment);
         Blame($"{key}.data", () =>
         {
+            if (IsStillToCome(stage.Data))
+                return;
             var data = context.Open(stage.Data);
             var positions = Math.Min(ConfigOf(stage.Policy).ContextLength, ConfigOf(stage.ReferenceModel ?? stage.Policy).ContextLength);
             var limit = Math.Min(stage.MaxLength ?? int.MaxValue, positions);
@@ -110,9 +115,9 @@ internal sealed class Preflight
                     + (limit == positions ? $"the model has {positions} positions" : $"max_length is {stage.MaxLength}") + "). Shorten the data, or take a model with more positions or a larger max_length.");
             }
         });
-        if (stage.EvalData is { } held)
+        if (stage.EvalData is { } held && !IsStillToCome(held))
             Blame($"{key}.eval_data", () => stage.Encode(context.Open(held)[0], context));
-        if (stage is RewardModel { CenterOn: { } demonstrations })
+        if (stage is RewardModel { CenterOn: { } demonstrations } && !IsStillToCome(demonstrations))
             Blame($"{key}.center_on", () => Require(context.Open(demonstrations)[0], example => example.Completion, "center_on needs demonstrations", "completion"));
     }
 
@@ -122,6 +127,8 @@ internal sealed class Preflight
         Blame($"{key}.reward", stage.Reward.Check);
         Blame($"{key}.data", () =>
         {
+            if (IsStillToCome(stage.Data))
+                return;
             var data = context.Open(stage.Data);
             if (NeedsAnswer(stage.Reward))
                 Require(data[0], example => example.Answer ?? example.Completion, "the reward compares with a gold answer", "answer");
@@ -130,11 +137,23 @@ internal sealed class Preflight
         });
     }
 
+    private void CheckLabel(Label stage, string key)
+    {
+        var context = new StageContext(stage, environment);
+        Blame($"{key}.data", () =>
+        {
+            if (IsStillToCome(stage.Data))
+                return;
+            foreach (var example in First(context.Open(stage.Data), SampledRows))
+                CheckRoom(stage.Policy, context.EncodePrompt(example).Length, stage.MaxCompletionLength, $"the prompt at {example.Source}");
+        });
+    }
+
     private void CheckEvaluation(Evaluate stage, string key)
     {
         var context = new StageContext(stage, environment);
         Blame($"{key}.reward", () => stage.Reward?.Check());
-        if (stage.Policies.Count > 0)
+        if (stage.Policies.Count > 0 && !IsStillToCome(stage.Data))
         {
             Blame($"{key}.data", () =>
             {
@@ -151,7 +170,7 @@ internal sealed class Preflight
             });
         }
 
-        if (stage.Pairs is { } pairs)
+        if (stage.Pairs is { } pairs && !IsStillToCome(pairs))
         {
             Blame($"{key}.pairs", () =>
             {
@@ -163,6 +182,9 @@ internal sealed class Preflight
             });
         }
     }
+
+    /// <summary>Whether the rows are what a stage of the run will label.</summary>
+    private static bool IsStillToCome(DataSource data) => data.Stage is not null;
 
     private void CheckRoom(string policy, int prompt, int completion, string what)
     {

@@ -30,6 +30,8 @@ public sealed record Recipe : IValidated
             yield return (nameof(Name), $"'{Name}' cannot be part of a folder's name; use letters, digits, - and _");
         if (Model is null && Stages.FirstOrDefault(stage => stage.NeedsLanguageModel) is { } needy)
             yield return (nameof(Model), $"missing, and stage '{needy.Name}' works on a language model. Add model: {{ path: FOLDER }}, or model: {{ config: FILE, tokenizer: bytes }}");
+        if (Model?.VocabularyData?.Stage is { } labelled)
+            yield return ("model.vocabulary_data.stage", $"the vocabulary is there before stage '{labelled}'; name a generator or a path");
         var known = new Dictionary<string, Stage?>(StringComparer.Ordinal) { [BaseModel] = null };
         for (var i = 0; i < Stages.Count; i++)
         {
@@ -44,6 +46,12 @@ public sealed record Recipe : IValidated
 
             if ((stage as TrainingStage)?.CheckpointProblem() is var (setting, fault))
                 yield return ($"{key}.{KeyNames.Snake(setting)}", fault);
+            foreach (var data in DataReference.Of(stage))
+            {
+                if (known.GetValueOrDefault(data.Name) is not Label)
+                    yield return ($"{key}.{data.Key}", $"'{data.Name}' is no label stage before this one, which would have pairs; {Labels(known)}");
+            }
+
             if (stage.Name == BaseModel)
                 yield return ($"{key}.name", $"'{BaseModel}' means the recipe's own model; give the stage another name");
             else if (!known.TryAdd(stage.Name, stage))
@@ -53,6 +61,9 @@ public sealed record Recipe : IValidated
 
     /// <summary>The dotted key of a stage's settings: <c>stages.1.grpo</c>.</summary>
     internal string KeyOf(int index) => $"stages.{index}.{Variants.NameOf(Stages[index].GetType())}";
+
+    private static string Labels(Dictionary<string, Stage?> known) =>
+        known.Values.OfType<Label>().Select(label => label.Name).ToArray() is { Length: > 0 } names ? $"there are {string.Join(", ", names)}" : "there is none; add one with kind label";
 
     // The same rule as the run directory's, which names folders after stages.
     private static bool IsFolderName(string name) => name.Length > 0 && name[0] != '.' && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.');

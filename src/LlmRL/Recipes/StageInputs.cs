@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using LlmRL.Algorithms;
@@ -19,6 +20,11 @@ internal static class StageInputs
         Bookkeeping = [KeyNames.Snake(nameof(TrainingStage.SaveMinutes)), KeyNames.Snake(nameof(TrainingStage.SaveTotalLimit))],
         Choosing = [KeyNames.Snake(nameof(TrainingStage.SaveSteps)), KeyNames.Snake(nameof(TrainingStage.MetricForBestModel)), KeyNames.Snake(nameof(TrainingStage.GreaterIsBetter))];
 
+    // A copy on another machine has another time; files beyond this size are told apart by it nevertheless.
+    private const long MostHashed = 64 << 20;
+
+    private static readonly ConcurrentDictionary<(string Path, long Length, long Ticks), string> Hashes = new();
+
     /// <summary>The inputs of a stage: name → value as text.</summary>
     public static SortedDictionary<string, string> Of(Stage stage, Recipe recipe)
     {
@@ -38,7 +44,7 @@ internal static class StageInputs
 
         foreach (var file in new object?[] { recipe.Model, stage }.OfType<object>().SelectMany(FilesOf))
             inputs[FilePrefix + file] = Stamp(file);
-        foreach (var input in stage.Inputs.Distinct())
+        foreach (var input in stage.Inputs.Concat(DataReference.Of(stage).Select(data => data.Name)).Distinct())
         {
             var source = recipe.Stages.FirstOrDefault(other => other.Name == input);
             inputs[Input + input] = source is not null ? Hash(Of(source, recipe)) : Stamp(input);
@@ -79,6 +85,10 @@ internal static class StageInputs
         if (Directory.Exists(resolved))
             return string.Join('\n', Directory.GetFiles(resolved).Order(StringComparer.Ordinal).Select(Stamp));
         var info = new FileInfo(resolved);
-        return info.Exists ? $"{info.Name} {info.Length} {info.LastWriteTimeUtc.Ticks}" : reference;
+        if (!info.Exists)
+            return reference;
+        return info.Length > MostHashed
+            ? $"{info.Name} {info.Length} {info.LastWriteTimeUtc.Ticks}"
+            : Hashes.GetOrAdd((info.FullName, info.Length, info.LastWriteTimeUtc.Ticks), file => $"{info.Name} {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file.Path)))}");
     }
 }

@@ -37,7 +37,11 @@ internal sealed class StageLedger
     public string InputsOf(Stage stage) => StageInputs.Hash(StageInputs.Of(stage, recipe));
 
     public bool IsFinished(Stage stage) => entries.TryGetValue(stage.Name, out var entry) && entry.Finished && entry.Inputs == InputsOf(stage)
-        && (!stage.HasModel || Models.ModelFolder.IsModel(directory.Final(stage.Name)));
+        && IsThere(stage, directory);
+
+    /// <summary>Whether a run holds what a finished stage leaves behind.</summary>
+    public static bool IsThere(Stage stage, RunDirectory run) =>
+        (!stage.HasModel || Models.ModelFolder.IsModel(run.Final(stage.Name))) && (stage is not Label || File.Exists(Label.FileOf(run, stage.Name)));
 
     /// <summary>What keeps an interrupted stage from going on from its checkpoints: the setting to blame and the problem; null where nothing does.</summary>
     public (string Key, string Problem)? Obstacle(Stage stage)

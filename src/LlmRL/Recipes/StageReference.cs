@@ -36,6 +36,11 @@ internal sealed record StageReference(string Key, string Name, bool? ScalarHead)
                 foreach (var model in online.Reward.Models)
                     yield return new("reward", model, true);
                 break;
+            case Label label:
+                yield return new("policy", label.Policy, false);
+                foreach (var model in label.Judge.Models)
+                    yield return new("judge", model, true);
+                break;
             case Evaluate evaluate:
                 foreach (var policy in evaluate.Policies)
                     yield return new("policies", policy, false);

@@ -23,6 +23,7 @@ public static class SweepFiles
         AtomicFile.WriteAllText(Path.Combine(root, "table.csv"), Csv(results, table));
         AtomicFile.WriteAllText(Path.Combine(root, "summary.json"), Json(results, table, command));
         AtomicFile.WriteAllText(Path.Combine(root, ReportName), SweepReport.Render(results, table, command));
+        OverOptimisationReport.WriteFiles(root, OptimisationGroup.Of(results));
     }
 
     /// <summary>The means, and below them each seed's numbers.</summary>
@@ -44,6 +45,7 @@ public static class SweepFiles
                                                                          ? Shown.Measured(measured.Value, measured.Error) : "–").Prepend(seed.ToString(Culture)).Prepend(row.Variant));
         }
 
+        OverOptimisationReport.AppendMarkdown(text, OptimisationGroup.Of(results));
         return text.ToString();
     }
 
@@ -109,14 +111,14 @@ public static class SweepFiles
     // JSON has neither NaN nor infinities.
     private static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null;
 
-    private static void AppendTable(StringBuilder text, IReadOnlyList<string> header, IEnumerable<IEnumerable<string>> rows)
+    internal static void AppendTable(StringBuilder text, IReadOnlyList<string> header, IEnumerable<IEnumerable<string>> rows)
     {
         text.Append("| ").AppendJoin(" | ", header).Append(" |\n|").Insert(text.Length, "---|", header.Count).Append('\n');
         foreach (var row in rows)
             text.Append("| ").AppendJoin(" | ", row).Append(" |\n");
     }
 
-    private static string Field(string text) => text.AsSpan().ContainsAny(",\"\n") ? $"\"{text.Replace("\"", "\"\"")}\"" : text;
+    internal static string Field(string text) => text.AsSpan().ContainsAny(",\"\n") ? $"\"{text.Replace("\"", "\"\"")}\"" : text;
 
-    private static string Number(double? value) => value?.ToString("R", Culture) ?? "";
+    internal static string Number(double? value) => value?.ToString("R", Culture) ?? "";
 }

@@ -48,6 +48,9 @@ public sealed record Sweep : IValidated
     /// <summary>Learning curves to draw; by default the headline metrics of the last stage that trains.</summary>
     public IReadOnlyList<SweepCurve> Curves { get; init; } = [];
 
+    /// <summary>Proxy and gold reward against the distance from the SFT policy, with fits; by default none.</summary>
+    public OverOptimisation? OverOptimisation { get; init; }
+
     /// <summary>How many runs go on at once, each in a process of its own with its share of the cores.</summary>
     [Range(1, 1024)]
     public int Jobs { get; init; } = 1;

@@ -17,15 +17,17 @@ internal static class SweepReport
         var html = new StringBuilder(1 << 16);
         var plan = results.Plan;
         var curves = Curves(results);
+        var groups = OptimisationGroup.Of(results);
         ReportPage.AppendHead(html, plan.Sweep.Name);
         ReportPage.AppendHeader(html, plan.Sweep.Name,
             [
                 Count(plan.Variants.Count, "variant"), Count(plan.Seeds.Count, "seed"), $"{Shown.Duration(results.Seconds)} of training and evaluation",
                 .. results.Runs.Select(run => run.Summary?.Device).OfType<string>().Take(1),
             ],
-            [("results", "results"), .. curves.Count > 0 ? [("curves", "curves")] : Array.Empty<(string, string)>(), ("runs", "runs"), ("origin", "sweep")]);
+            [("results", "results"), .. groups.Count > 0 ? [("over-optimisation", "over-optimisation")] : Array.Empty<(string, string)>(), .. curves.Count > 0 ? [("curves", "curves")] : Array.Empty<(string, string)>(), ("runs", "runs"), ("origin", "sweep")]);
         html.Append("<main>");
         AppendResults(html, results, table);
+        OverOptimisationReport.AppendHtml(html, groups);
         if (curves.Count > 0)
         {
             html.Append("<section id=\"curves\"><h2>Learning curves</h2><p class=\"lead\">").Append(plan.Seeds.Count > 1

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Models;
 using LlmRL.Recipes;
@@ -60,7 +61,7 @@ public sealed class RunEnvironment
     public IExampleSource Open(DataSource source)
     {
         if (!opened.TryGetValue(source, out var examples))
-            opened[source] = examples = source.Open(Tokenizer, Console.Warn);
+            opened[source] = examples = (source.Stage is { } stage ? source with { Stage = null, Path = Label.FileOf(Directory, stage) } : source).Open(Tokenizer, Console.Warn);
         return examples;
     }
 

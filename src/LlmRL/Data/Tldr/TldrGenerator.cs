@@ -118,7 +118,5 @@ public sealed class TldrGenerator : IExampleSource, INoisyLabels
         return random.NextBool(Preference(margin)) ? (a, b, margin) : (b, a, -margin);
     }
 
-    private double Preference(double margin) => settings.LabelNoise > 0
-        ? 1 / (1 + Math.Exp(-margin / settings.LabelNoise))
-        : margin > 0 ? 1 : margin < 0 ? 0 : 0.5;
+    private double Preference(double margin) => PreferenceNoise.Probability(margin, settings.LabelNoise);
 }

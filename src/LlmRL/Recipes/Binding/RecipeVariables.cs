@@ -47,9 +47,12 @@ internal sealed partial class RecipeVariables
                 RecipeOverrides.Apply(variables, null, setting with { Key = string.Join('.', parts[1..]) }, faults);
         }
 
-        if (root is not RecipeMapping recipe || block is null)
+        if (root is not RecipeMapping recipe)
             return root;
+        if (block is null)
+            return RecipeRounds.Expand(recipe, node => node, faults);
         var pass = new RecipeVariables(variables, faults);
+        recipe = RecipeRounds.Expand(recipe, node => pass.Fill(node, RecipeRounds.Key), faults);
         var filled = new RecipeMapping(recipe.Mark);
         foreach (var entry in recipe.Entries.Where(entry => entry.Key is not (Key or ScaleKey or ScalesKey)))
             filled.Set(entry.Key, entry.Mark, pass.Fill(entry.Value, entry.Key));
