@@ -140,6 +140,7 @@ internal sealed class Preflight
     private void CheckLabel(Label stage, string key)
     {
         var context = new StageContext(stage, environment);
+        Blame($"{key}.judge", stage.Judge.Check);
         Blame($"{key}.data", () =>
         {
             if (IsStillToCome(stage.Data))
