@@ -27,7 +27,7 @@ public class ReadmeTests
         var recipes = Path.Combine(Root, "recipes");
         var there = Directory.GetFiles(recipes, "*.yaml", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(recipes, path))
             .Where(path => Path.GetFileName(path)[0] != '_').ToHashSet();
-        var named = Regex.Matches(readme, @"`(?:recipes/)?([a-z0-9_/-]+\.yaml)`").Select(match => match.Groups[1].Value).ToHashSet();
+        var named = Regex.Matches(readme, @"`(?:recipes/)?([a-z0-9_./-]+\.yaml)`").Select(match => match.Groups[1].Value).ToHashSet();
 
         Assert.Equal(there.Order(), named.Order());
     }

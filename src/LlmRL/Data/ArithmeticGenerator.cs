@@ -86,7 +86,7 @@ public sealed class ArithmeticGenerator : IExampleSource
             return problem.Steps;
         var random = new RandomStream(CounterRandom.Key((ulong)settings.DataSeed, Slips, (ulong)split, (ulong)draw));
         // A slip can lead out of the limits later on; the demonstrator then got it right.
-        return Reduce([.. problem.Operands], [.. problem.Operators], result => random.NextBool(settings.SlipRate) ? Slip(result, random) : result) ?? problem.Steps;
+        return Reduce([.. problem.Operands], [.. problem.Operators], result => random.NextBool(settings.SlipRate) ? DemonstrationSlip.Of(result, settings.MaxValue, random) : result) ?? problem.Steps;
     }
 
     /// <summary>A solution of the same problem with slips in it, and a wrong answer at the end.</summary>
@@ -96,20 +96,12 @@ public sealed class ArithmeticGenerator : IExampleSource
         var rate = Math.Max(settings.SlipRate, 1.0 / problem.Steps.Count);
         for (var attempt = 0; attempt < MaxAttempts; attempt++)
         {
-            var steps = Reduce([.. problem.Operands], [.. problem.Operators], result => random.NextBool(rate) ? Slip(result, random) : result);
+            var steps = Reduce([.. problem.Operands], [.. problem.Operators], result => random.NextBool(rate) ? DemonstrationSlip.Of(result, settings.MaxValue, random) : result);
             if (steps is not null && steps[^1].Result != problem.Steps[^1].Result)
                 return steps;
         }
 
         throw new BadInputException($"arithmetic: no wrong solution of {problem.Expression} stays within [0, {settings.MaxValue}]. Raise max_value.");
-    }
-
-    /// <summary>A result that is wrong by one in one digit, as people err.</summary>
-    private int Slip(int result, RandomStream random)
-    {
-        var unit = result >= 10 && random.NextBool() ? 10 : 1;
-        var slipped = random.NextBool() ? result + unit : result - unit;
-        return slipped < 0 || slipped > settings.MaxValue ? result + (slipped < 0 ? unit : -unit) : slipped;
     }
 
     private Problem Draw(int draw)

@@ -4,13 +4,14 @@ namespace LlmRL.Data;
 public static class Generators
 {
     /// <summary>The names that <see cref="Create"/> knows.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["arithmetic", "tldr"];
+    public static IReadOnlyList<string> Names { get; } = ["arithmetic", "tldr", "word_problems"];
 
     /// <summary>The type of a generator's settings record.</summary>
     public static Type SettingsType(string name) => name switch
     {
         "arithmetic" => typeof(ArithmeticSettings),
         "tldr" => typeof(TldrSettings),
+        "word_problems" => typeof(WordProblemSettings),
         _ => throw Unknown(name),
     };
 
@@ -24,9 +25,13 @@ public static class Generators
         var type = SettingsType(name);
         if (settings is not null && settings.GetType() != type)
             throw new BadInputException($"generator {name}: its settings are a {type.Name}, not a {settings.GetType().Name}.");
-        return name == "arithmetic"
-            ? new ArithmeticGenerator(DataSplits.Parse(split), count, (ArithmeticSettings?)settings)
-            : new TldrGenerator(DataSplits.Parse(split), count, (TldrSettings?)settings);
+        var part = DataSplits.Parse(split);
+        return name switch
+        {
+            "arithmetic" => new ArithmeticGenerator(part, count, (ArithmeticSettings?)settings),
+            "tldr" => new TldrGenerator(part, count, (TldrSettings?)settings),
+            _ => new WordProblemGenerator(part, count, (WordProblemSettings?)settings),
+        };
     }
 
     private static BadInputException Unknown(string name) =>

@@ -9,7 +9,7 @@ using LlmRL.Training;
 namespace LlmRL.Evaluation;
 
 /// <summary>
-/// Measures policies on held-out prompts: pass@k against a verifier, win rate against reference completions by a judge, reward, KL to a reference
+/// Measures policies on held-out prompts: pass@k and maj@k against a verifier, win rate against reference completions by a judge, reward, KL to a reference
 /// policy, length, diversity; and reward models on held-out pairs. All policies answer the same prompts with the same random numbers.
 /// </summary>
 [Variant("evaluate", Title = "Evaluation",
@@ -24,6 +24,12 @@ public sealed record Evaluate : Stage, IValidated
 
     /// <summary>The k of pass@k; the largest is the number of completions per prompt. Empty: one completion per prompt and no pass@k.</summary>
     public IReadOnlyList<int> PassAtK { get; init; } = [];
+
+    /// <summary>
+    /// The k of maj@k: whether the answer that most of the first k completions give is right (see <see cref="Evaluation.MajAtK"/>). Answers are read and compared by the
+    /// math verifier.
+    /// </summary>
+    public IReadOnlyList<int> MajAtK { get; init; } = [];
 
     /// <summary>
     /// The n of best-of-n by <see cref="Reward"/> (see <see cref="Evaluation.BestOfN"/>): each is measured as a policy of its own, <c>win_rate/POLICY-best-of-4</c>. The
@@ -81,6 +87,10 @@ public sealed record Evaluate : Stage, IValidated
     {
         if (PassAtK.Any(k => k < 1))
             yield return (nameof(PassAtK), $"k is {PassAtK.Min()} but must be at least 1");
+        if (MajAtK.Any(k => k < 1))
+            yield return (nameof(MajAtK), $"k is {MajAtK.Min()} but must be at least 1");
+        if (MajAtK.Count > 0 && Verifier is not MathReward)
+            yield return (nameof(MajAtK), "a vote needs answers, which only the math verifier reads; take out verifier or maj_at_k");
         if (BestOfN.Any(n => n < 1))
             yield return (nameof(BestOfN), $"n is {BestOfN.Min()} but must be at least 1");
         if (BestOfN.Count > 0 && Reward is null)

@@ -18,18 +18,20 @@ internal sealed class PolicyEvaluation : IDisposable
     private readonly Transformer? reference;
     private readonly string? referenceName;
     private readonly int samples;
+    private readonly PassRates rates;
 
     public PolicyEvaluation(Evaluate stage, StageContext context)
     {
         (this.stage, this.context) = (stage, context);
         var data = context.Open(stage.Data);
         examples = [.. Enumerable.Range(0, data.Count).Select(i => data[i])];
-        samples = stage.PassAtK.Concat(stage.BestOfN).DefaultIfEmpty(1).Max();
+        samples = stage.PassAtK.Concat(stage.MajAtK).Concat(stage.BestOfN).DefaultIfEmpty(1).Max();
         scorer = stage.Reward is { } source ? new RewardScorer(source, context, stage.MicroBatchTokens) : null;
         referenceName = stage.Reference ?? stage.Policies.FirstOrDefault();
         if (stage.Temperature > 0 && referenceName is not null)
             reference = context.LoadModel(referenceName, trainable: false);
-        if (stage.PassAtK.Count > 0 && stage.Verifier is MathReward && examples.FirstOrDefault(example => (example.Answer ?? example.Completion) is null) is { } unanswered)
+        rates = new PassRates(stage, examples);
+        if (stage.PassAtK.Count + stage.MajAtK.Count > 0 && stage.Verifier is MathReward && examples.FirstOrDefault(example => (example.Answer ?? example.Completion) is null) is { } unanswered)
             throw new BadInputException($"{unanswered.Source}: pass_at_k needs an answer in every row; map its column under data.columns.answer.");
         if (stage.Judge is not null && examples.FirstOrDefault(example => example.Completion is null) is { } unreferenced)
             throw new BadInputException($"{unreferenced.Source}: a judge compares with a reference completion, which this row lacks; map its column under data.columns.completion.");
@@ -43,8 +45,8 @@ internal sealed class PolicyEvaluation : IDisposable
         var options = new SamplingOptions { Temperature = stage.Temperature, TopP = stage.TopP, MaxNewTokens = stage.MaxCompletionLength };
         var rollout = sampler.Sample(examples, samples, options, new SampleKey(context.Key("sampling"), 0), scorer);
         var rows = new MeasuredRows(policyName);
-        if (stage.PassAtK.Count > 0)
-            AddPassRates(rollout, rows);
+        if (stage.PassAtK.Count + stage.MajAtK.Count > 0)
+            rates.Add([.. rollout.Groups()], policyName == referenceName, rows, context.Cancellation);
         var judged = stage.Judge is { } judge ? Judged(rollout, judge) : null;
         if (judged is not null)
             AddJudgement(rollout, judged, rows);
@@ -77,19 +79,6 @@ internal sealed class PolicyEvaluation : IDisposable
             rows.Add("reward_failures", failures);
     }
 
-    private void AddPassRates(Rollout rollout, MeasuredRows rows)
-    {
-        var correct = rollout.Groups().AsParallel().AsOrdered().WithCancellation(context.Cancellation)
-            .Select(group => group.Count(trajectory => stage.Verifier.Score(trajectory.Example, trajectory.Text) >= 1)).ToArray();
-        foreach (var k in stage.PassAtK.Distinct().Order())
-            rows.AddMean($"pass@{k}", correct.Select(c => PassAtK.Problem(samples, c, k)));
-        var levels = examples.Select(example => example.Difficulty).Distinct().Order().ToArray();
-        if (levels.Length < 2)
-            return;
-        foreach (var level in levels)
-            rows.AddMean($"pass@1[difficulty={level}]", correct.Where((_, i) => examples[i].Difficulty == level).Select(c => PassAtK.Problem(samples, c, 1)));
-    }
-
     /// <summary>The judge's score and points against the reference completion of each trajectory, group by group.</summary>
     private static (double[] Gold, double[] Points)[] Judged(Rollout rollout, IReward judge) => [.. rollout.Groups().AsParallel().AsOrdered().Select(group =>
     {
@@ -101,16 +90,18 @@ internal sealed class PolicyEvaluation : IDisposable
     private void AddJudgement(Rollout rollout, (double[] Gold, double[] Points)[] judged, MeasuredRows rows)
     {
         rows.AddMean("win_rate", judged.Select(group => group.Points.Average()));
-        var differences = rollout.Groups().Select(group =>
-        {
-            var human = context.Tokenizer.Encode(group[0].Example.Completion!).Length;
-            return group.Select(trajectory => (double)(trajectory.Length - (trajectory.IsTruncated ? 0 : 1) - human)).ToArray();
-        });
-        rows.AddEstimate("win_rate_length_controlled", LengthControlledWinRate.Of([.. judged.Select(group => group.Points)], [.. differences]));
+        rows.AddEstimate("win_rate_length_controlled", LengthControlledWinRate.Of([.. judged.Select(group => group.Points)], [.. rollout.Groups().Select(group => LengthDifferences(group))]));
         rows.AddMean("gold", judged.Select(group => group.Gold.Average()));
     }
 
-    private static List<KeyValuePair<string, double>> BestOf(Rollout rollout, (double[] Gold, double[] Points)[]? judged, int n, string policyName)
+    /// <summary>Tokens of each completion, without the stop token, less those of the reference completion.</summary>
+    private double[] LengthDifferences(IReadOnlyList<Trajectory> group)
+    {
+        var human = context.Tokenizer.Encode(group[0].Example.Completion!).Length;
+        return [.. group.Select(trajectory => (double)(trajectory.Length - (trajectory.IsTruncated ? 0 : 1) - human))];
+    }
+
+    private List<KeyValuePair<string, double>> BestOf(Rollout rollout, (double[] Gold, double[] Points)[]? judged, int n, string policyName)
     {
         var rows = new MeasuredRows($"{policyName}-best-of-{n}");
         var groups = rollout.Groups().ToArray();
@@ -118,13 +109,19 @@ internal sealed class PolicyEvaluation : IDisposable
         if (judged is not null)
         {
             AddBest("win_rate", (_, i) => judged[i].Points);
+            // A regression and a ratio have no expectation over subsets: these two are those of the best among the first n.
+            rows.AddEstimate("win_rate_length_controlled", LengthControlledWinRate.Of(
+                [.. judged.Select((group, i) => new[] { group.Points[First(i)] })], [.. groups.Select((group, i) => new[] { LengthDifferences(group)[First(i)] })]));
             AddBest("gold", (_, i) => judged[i].Gold);
         }
 
         AddBest("reward", (_, i) => rewards[i]);
         rows.Add("kl", BestOfN.Kl(n));
         AddBest("length", (group, _) => [.. group.Select(trajectory => (double)trajectory.Length)]);
+        rows.Add("distinct-2", Diversity.Distinct(groups.Select((group, i) => group[First(i)].Completion.Tokens), 2));
         return rows.All;
+
+        int First(int i) => Enumerable.Range(0, n).MaxBy(sample => rewards[i][sample]);
 
         void AddBest(string metric, Func<IReadOnlyList<Trajectory>, int, double[]> values) =>
             // A group that could not be scored has no best.

@@ -64,3 +64,25 @@ internal static unsafe class HugePages
     [DllImport("libc", EntryPoint = "madvise")]
     private static extern int Advise(nint address, nuint length, int advice);
 }
+
+/// <summary>Gives memory that C libraries have freed back to the system, where the C library is glibc. Elsewhere it does nothing.</summary>
+internal static class FreedMemory
+{
+    /// <summary>Worth its page faults once, between loading a model and using it; not in a loop.</summary>
+    public static void GiveBack()
+    {
+        if (!OperatingSystem.IsLinux())
+            return;
+        try
+        {
+            _ = Trim(0);
+        }
+        catch (Exception exception) when (exception is DllNotFoundException or EntryPointNotFoundException)
+        {
+            // The process stays larger.
+        }
+    }
+
+    [DllImport("libc.so.6", EntryPoint = "malloc_trim")]
+    private static extern int Trim(nuint keep);
+}

@@ -8,7 +8,7 @@ namespace LlmRL.Recipes;
 /// <summary>A data set: a generator, a file with its columns mapped, or what an earlier stage has labelled.</summary>
 public sealed record DataSource : IValidated
 {
-    /// <summary><c>arithmetic</c> or <c>tldr</c>.</summary>
+    /// <summary><c>arithmetic</c>, <c>tldr</c> or <c>word_problems</c>.</summary>
     public string? Generator { get; init; }
 
     /// <summary>Which disjoint part of a generator: <c>train</c> (or <c>sft</c>), <c>reward</c>, <c>rl</c>, <c>test</c>.</summary>
@@ -23,6 +23,9 @@ public sealed record DataSource : IValidated
 
     /// <summary>Settings of the TL;DR generator.</summary>
     public TldrSettings? Tldr { get; init; }
+
+    /// <summary>Settings of the generator of word problems.</summary>
+    public WordProblemSettings? WordProblems { get; init; }
 
     /// <summary>
     /// A file: JSON Lines (<c>.jsonl</c>), a JSON array (<c>.json</c>), CSV (<c>.csv</c>, <c>.tsv</c>), each also with <c>.gz</c>, or Parquet; or a pattern
@@ -46,6 +49,8 @@ public sealed record DataSource : IValidated
     /// <summary>What becomes of prompts with more than <see cref="MaxPromptLength"/> tokens.</summary>
     public TruncationMode TruncationMode { get; init; }
 
+    private object? Settings => (object?)Arithmetic ?? (object?)Tldr ?? WordProblems;
+
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Validate()
     {
@@ -57,6 +62,8 @@ public sealed record DataSource : IValidated
             yield return (nameof(Arithmetic), "these settings belong to generator: arithmetic");
         if (Tldr is not null && Generator != "tldr")
             yield return (nameof(Tldr), "these settings belong to generator: tldr");
+        if (WordProblems is not null && Generator != "word_problems")
+            yield return (nameof(WordProblems), "these settings belong to generator: word_problems");
         if (Columns is not null && Path is null)
             yield return (nameof(Columns), "columns are those of a file; name it under path");
         if (TruncationMode != TruncationMode.Drop && MaxPromptLength is null)
@@ -65,7 +72,7 @@ public sealed record DataSource : IValidated
             yield return (nameof(Sql), "a query reads files; name them under path");
         if (Path is not null && FileProblem(Path) is { } missing)
             yield return (nameof(Path), missing);
-        if (Stage is null && Path is null && Generator is not null && Generators.Names.Contains(Generator) && (Arithmetic is null || Generator == "arithmetic") && (Tldr is null || Generator == "tldr"))
+        if (Stage is null && Path is null && Generator is not null && Generators.Names.Contains(Generator) && (Settings is null || Generators.SettingsType(Generator) == Settings.GetType()))
         {
             foreach (var fault in GeneratorFaults())
                 yield return fault;
@@ -155,7 +162,7 @@ public sealed record DataSource : IValidated
         if (Stage is not null)
             throw new InvalidOperationException($"the pairs of stage {Stage} are part of a run, which opens them");
         if (Generator is not null)
-            return Generators.Create(Generator, Split, Count ?? 10_000, (object?)Arithmetic ?? Tldr);
+            return Generators.Create(Generator, Split, Count ?? 10_000, Settings);
         return ExampleFiles.Open(ProgramPaths.Resolve(Path!), Columns, Sql, Count);
     }
 }

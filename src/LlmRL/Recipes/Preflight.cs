@@ -160,7 +160,7 @@ internal sealed class Preflight
             {
                 foreach (var example in First(context.Open(stage.Data), int.MaxValue))
                 {
-                    if (stage.PassAtK.Count > 0 && NeedsAnswer(stage.Verifier))
+                    if (stage.PassAtK.Count + stage.MajAtK.Count > 0 && NeedsAnswer(stage.Verifier))
                         Require(example, row => row.Answer ?? row.Completion, "pass_at_k compares with a gold answer", "answer");
                     if (stage.Judge is not null)
                         Require(example, row => row.Completion, "a judge compares with a reference completion", "completion");

@@ -44,14 +44,14 @@ public sealed record Recipe : IValidated
                     yield return ($"{key}.{reference.Key}", problem);
             }
 
+            if ((stage as TrainingStage)?.CheckpointProblem() is var (setting, fault))
+                yield return ($"{key}.{KeyNames.Snake(setting)}", fault);
             foreach (var data in DataReference.Of(stage))
             {
                 if (known.GetValueOrDefault(data.Name) is not Label)
                     yield return ($"{key}.{data.Key}", $"'{data.Name}' is no label stage before this one, which would have pairs; {Labels(known)}");
             }
 
-            if ((stage as TrainingStage)?.CheckpointProblem() is var (setting, fault))
-                yield return ($"{key}.{KeyNames.Snake(setting)}", fault);
             if (stage.Name == BaseModel)
                 yield return ($"{key}.name", $"'{BaseModel}' means the recipe's own model; give the stage another name");
             else if (!known.TryAdd(stage.Name, stage))

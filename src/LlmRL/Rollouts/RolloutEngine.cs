@@ -1,4 +1,5 @@
 using LlmRL.Models;
+using LlmRL.Numerics;
 using LlmRL.Rollouts.Cpu;
 
 namespace LlmRL.Rollouts;
@@ -27,6 +28,8 @@ public sealed class RolloutEngine : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(threads);
         _config = weights.Config;
         MaxSlots = maxSlots > 0 ? maxSlots : DefaultSlots;
+        // Making the model's first weights leaves freed blocks behind, which the cache would come on top of.
+        FreedMemory.GiveBack();
         _decoder = new CpuDecoder(weights, MaxSlots + PromptColumns, threads > 0 ? threads : Environment.ProcessorCount);
     }
 
@@ -61,8 +64,9 @@ public sealed class RolloutEngine : IDisposable
         try
         {
             var longest = prompts.Max(prompt => prompt.Length) + options.MaxNewTokens;
-            var slots = ChooseSlots((long)prompts.Count * samplesPerPrompt, longest);
-            _decoder.Reserve(RolloutRun.Sequences(slots), longest);
+            var samples = (long)prompts.Count * samplesPerPrompt;
+            var slots = ChooseSlots(samples, longest);
+            _decoder.Reserve(RolloutRun.Sequences(slots, samples), longest);
             var request = new RolloutRequest(prompts, samplesPerPrompt, options, key, promptKeys, onFinished);
             return new RolloutRun(_decoder, request, slots).Run(cancellation);
         }
@@ -82,7 +86,7 @@ public sealed class RolloutEngine : IDisposable
         var perSequence = pages * KeyValuePages.BytesPerPage(_config.NumLayers, _config.NumKeyValueHeads, _config.HeadDim);
         var affordable = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2 / perSequence;
         var slots = (int)Math.Min(MaxSlots, samples);
-        while (slots > 1 && RolloutRun.Sequences(slots) > affordable)
+        while (slots > 1 && RolloutRun.Sequences(slots, samples) > affordable)
             slots--;
         return slots;
     }

@@ -21,6 +21,8 @@ internal static class MetricTable
             "Share of prompts on which a judge prefers this policy's answer to the reference; ties count half.", Up),
         new("win_rate_length_controlled", "Win rate at equal length", "win rate at equal length", "",
             "The win rate that a regression on the difference of lengths predicts where there is none: a policy that wins by length alone scores one half.", Up),
+        new("newly_solved", "Newly solved problems", "newly solved", "",
+            "Share of the problems that no sample of the first policy solved of which a sample of this one is right.", Up),
         new("reward", "Reward", "reward", "", "Mean reward of the completions: what training tries to raise.", Up),
         new("return", "Return", "return", "", "Mean undiscounted sum of rewards of the episodes that ended: what training tries to raise.", Up),
         new("episode_length", "Episode length", "len", "steps", "Mean length of the episodes that ended."),

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using LlmRL.Models;
 using LlmRL.Numerics;
 
@@ -113,12 +114,11 @@ internal sealed unsafe partial class CpuDecoder
         phases.End();
     }
 
-    // Normalises (where the architecture does) and rotates queries and keys, lays queries out by column and writes keys and values to the cache.
+    // Normalises (where the architecture does) and rotates queries and keys in place, and writes keys and values to the cache.
     private void SplitHeads(ref Phases phases, int layer, in DecoderLayer weights)
     {
         int heads = _config.NumHeads, keyValueHeads = _config.NumKeyValueHeads, headDim = _config.HeadDim, turning = _config.RotaryDim;
         var all = heads + 2 * keyValueHeads;
-        var scale = (float)(1 / Math.Sqrt(headDim));
         while (phases.Next(Groups * all, phases.Chunk(Groups * all, 1), out var from, out var to))
         {
             for (var item = from; item < to; item++)
@@ -131,11 +131,9 @@ internal sealed unsafe partial class CpuDecoder
                     PanelOps.Norm(NormKind.RmsNorm, panel, head < heads ? weights.QueryNorm : weights.KeyNorm, null, headDim, _epsilon, panel);
                 if (_config.Positions == PositionKind.Rotary && head < heads + keyValueHeads)
                     PanelOps.Rotate(panel, cos, cos + turning / 2 * Lanes, turning);
-                if (head < heads)
-                    PanelOps.ToRows(panel, headDim, _queries.Pointer + (nint)first * _queryWidth + head * headDim, _queryWidth, columns, scale);
-                else if (head < heads + keyValueHeads)
+                if (head >= heads && head < heads + keyValueHeads)
                     WriteKeys(panel, first, columns, Pages.Keys(layer, head - heads));
-                else
+                else if (head >= heads)
                     WriteValues(panel, first, columns, Pages.Values(layer, head - heads - keyValueHeads));
             }
         }
@@ -162,14 +160,13 @@ internal sealed unsafe partial class CpuDecoder
         for (var e = 0; e < _config.HeadDim; e += Lanes)
         {
             var width = Math.Min(Lanes, _config.HeadDim - e);
-            PanelOps.ToRows(panel + e * Lanes, width, rows, Lanes, columns, 1);
+            PanelOps.ToRows(panel + e * Lanes, width, rows, Lanes, columns);
             for (var lane = 0; lane < columns; lane++)
             {
                 var position = Positions[first + lane];
                 var page = Table(Sequences[first + lane])[position / Lanes];
                 var values = cache + (long)page * Pages.ValueFloats + position % Lanes * Pages.ValueStride + e;
-                for (var i = 0; i < width; i++)
-                    values[i] = rows[lane * Lanes + i];
+                Numerics.Lanes.Store(Vector512.Load(rows + lane * Lanes), values, width);
             }
         }
     }
@@ -180,23 +177,55 @@ internal sealed unsafe partial class CpuDecoder
         int headDim = _config.HeadDim, shared = _config.NumHeads / _config.NumKeyValueHeads;
         var items = _columnCount * _config.NumKeyValueHeads;
         var scores = _scores.Pointer + (nint)worker * _scoreFloats;
+        var pages = (float**)_pagePointers.Pointer + worker * PagePointers(PagesPerSequence);
         var window = _config.WindowOf(layer);
-        while (phases.Next(items, Math.Min(phases.Chunk(items, 1), 4), out var from, out var to))
+        var scale = (float)(1 / Math.Sqrt(headDim));
+        while (phases.Next(items, Math.Min(phases.Chunk(items, 1), AttentionItems), out var from, out var to))
         {
+            ListPages(layer, window, from, to, pages);
+            var next = pages;
             for (var item = from; item < to; item++)
             {
                 int head = item / _columnCount, column = item % _columnCount;
-                var offset = (nint)column * _queryWidth + head * shared * headDim;
-                // Pages before the window are passed over; positions before it in its first page are hidden.
-                var first = Math.Max(0, Positions[column] + 1 - window);
-                var page = first / Lanes;
+                var feature = head * shared * headDim;
+                var query = _qkv.Pointer + ((nint)(column / Lanes) * _qkvWidth + feature) * Lanes + column % Lanes;
+                var first = FirstPage(column, window, out var skip);
+                var count = Positions[column] + 1 - first * Lanes;
                 Attention.Attend(
-                    _queries.Pointer + offset, shared, headDim, Pages, Pages.Keys(layer, head), Pages.Values(layer, head),
-                    Table(Sequences[column]) + page, first - page * Lanes, Positions[column] + 1 - page * Lanes, scores, _scoreFloats / shared, _attended.Pointer + offset);
+                    query, shared, headDim, scale, Pages.ValueStride, next, skip, count, scores, _scoreFloats / shared,
+                    _attended.Pointer + (nint)column * _queryWidth + feature);
+                next += 2 * ((count + Lanes - 1) / Lanes);
             }
         }
 
         phases.End();
+    }
+
+    // The pages in the order in which attention reads them: keys, then values of each item. The last one stands in for those after it.
+    private void ListPages(int layer, int window, int from, int to, float** pages)
+    {
+        for (var item = from; item < to; item++)
+        {
+            int head = item / _columnCount, column = item % _columnCount;
+            float* keys = Pages.Keys(layer, head), values = Pages.Values(layer, head);
+            var table = Table(Sequences[column]);
+            int first = FirstPage(column, window, out _), last = Positions[column] / Lanes;
+            for (var i = first; i <= last; i++)
+                *pages++ = keys + (long)table[i] * Pages.KeyFloats;
+            for (var i = first; i <= last; i++)
+                *pages++ = values + (long)table[i] * Pages.ValueFloats;
+        }
+
+        for (var i = 0; i < Attention.Ahead; i++, pages++)
+            *pages = pages[-1];
+    }
+
+    // Pages before the window are passed over; positions before it in its first page are hidden.
+    private int FirstPage(int column, int window, out int skip)
+    {
+        var first = Math.Max(0, Positions[column] + 1 - window);
+        skip = first % Lanes;
+        return first / Lanes;
     }
 
     private void GatherHeads(ref Phases phases)
@@ -277,7 +306,7 @@ internal sealed unsafe partial class CpuDecoder
             for (var group = 0; group < groups; group++)
                 PanelOps.ToRows(
                     panels + (nint)group * LogitChunk * Lanes, to - from, Logits(group * Lanes) + from, _logitStride,
-                    Math.Min(Lanes, _logitRows - group * Lanes), 1);
+                    Math.Min(Lanes, _logitRows - group * Lanes));
         }
 
         phases.End();

@@ -17,7 +17,7 @@ internal unsafe interface ILogitConsumer
 /// </summary>
 internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
 {
-    private const int Lanes = PanelProduct.Lanes, LogitChunk = 64;
+    private const int Lanes = PanelProduct.Lanes, LogitChunk = 64, AttentionItems = 16;
 
     private readonly DecoderWeights _weights;
     private readonly ModelConfig _config;
@@ -25,9 +25,10 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     private readonly int _queryWidth, _qkvWidth, _upWidth, _logitStride;
     private readonly float _epsilon;
     private readonly NativeBuffer<int> _columns;
-    private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _queries, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits;
+    private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits;
     private NativeBuffer<int> _tables;
     private NativeBuffer<float> _angles, _scores;
+    private NativeBuffer<nint> _pagePointers;
     private int _scoreFloats, _columnCount, _logitRows;
     private ILogitConsumer? _consumer;
 
@@ -49,7 +50,6 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         // Where attention and MLP are parallel, both norms are taken of the same input before attention changes it.
         _mlpInput = _config.ParallelResidual ? new NativeBuffer<float>((long)MaxColumns * _config.HiddenSize) : _normed;
         _qkv = new NativeBuffer<float>((long)MaxColumns * _qkvWidth);
-        _queries = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
         _attended = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
         _attendedPanel = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
         _up = new NativeBuffer<float>((long)MaxColumns * _upWidth);
@@ -59,6 +59,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _tables = new NativeBuffer<int>(0);
         _angles = new NativeBuffer<float>(0);
         _scores = new NativeBuffer<float>(0);
+        _pagePointers = new NativeBuffer<nint>(0);
         Pages = new KeyValuePages(_config.NumLayers, _config.NumKeyValueHeads, _config.HeadDim, 0);
     }
 
@@ -112,6 +113,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
             _tables = new NativeBuffer<int>(pages);
             _scoreFloats = _config.NumHeads / _config.NumKeyValueHeads * pagesPerSequence * KeyValuePages.PageSize;
             _scores = new NativeBuffer<float>((long)_pool.Threads * _scoreFloats);
+            _pagePointers = new NativeBuffer<nint>((long)_pool.Threads * PagePointers(pagesPerSequence));
             _angles = Angles(pagesPerSequence * KeyValuePages.PageSize);
         }
 
@@ -133,7 +135,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     {
         _pool.Dispose();
         DisposeSequenceBuffers();
-        foreach (var buffer in new[] { _residual, _normed, _mlpInput, _qkv, _queries, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits })
+        foreach (var buffer in new[] { _residual, _normed, _mlpInput, _qkv, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits })
             buffer.Dispose();
         if (_config.ParallelResidual)
             _mlpInput.Dispose();
@@ -146,7 +148,10 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _tables.Dispose();
         _angles.Dispose();
         _scores.Dispose();
+        _pagePointers.Dispose();
     }
+
+    private static int PagePointers(int pagesPerSequence) => AttentionItems * 2 * pagesPerSequence + Attention.Ahead;
 
     // (positions, R): cosines of the R/2 angles, then their sines, from double precision.
     private NativeBuffer<float> Angles(int positions)

@@ -63,21 +63,20 @@ internal static unsafe class PanelOps
 
     /// <summary>Writes a panel's features [0, <paramref name="features"/>) as rows: column l goes to rows + l·rowStride, for l below <paramref name="columns"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void ToRows(float* panel, int features, float* rows, nint rowStride, int columns, float scale)
+    public static void ToRows(float* panel, int features, float* rows, nint rowStride, int columns)
     {
         var f = 0;
-        var factor = Vector512.Create(scale);
         var block = stackalloc float[Lanes * Lanes];
         for (; Avx512F.IsSupported && f + Lanes <= features; f += Lanes)
         {
             Transpose(panel + f * Lanes, Lanes, block, Lanes);
             for (var l = 0; l < columns; l++)
-                (Vector512.Load(block + l * Lanes) * factor).Store(rows + l * rowStride + f);
+                Vector512.Load(block + l * Lanes).Store(rows + l * rowStride + f);
         }
 
         for (; f < features; f++)
             for (var l = 0; l < columns; l++)
-                rows[l * rowStride + f] = panel[f * Lanes + l] * scale;
+                rows[l * rowStride + f] = panel[f * Lanes + l];
     }
 
     /// <summary>The inverse of <see cref="ToRows"/>; columns from <paramref name="columns"/> on become 0.</summary>

@@ -32,7 +32,7 @@ internal sealed unsafe class RolloutRun : ILogitConsumer
         _decoder = decoder;
         _request = request;
         _slots = slots;
-        _lookAhead = LookAhead(slots);
+        _lookAhead = LookAhead(slots, Samples(request));
         _maxNewTokens = request.Options.MaxNewTokens;
         _samplers = new Sampler[decoder.Threads];
         for (var i = 0; i < _samplers.Length; i++)
@@ -42,14 +42,14 @@ internal sealed unsafe class RolloutRun : ILogitConsumer
         _tokens = new int[(long)slots * _maxNewTokens];
         _logProbs = new float[_tokens.Length];
         _freeStorage = [.. Enumerable.Range(0, slots)];
-        _freeRows = [.. Enumerable.Range(0, Sequences(slots))];
+        _freeRows = [.. Enumerable.Range(0, Sequences(slots, Samples(request)))];
         _freeRowCount = _freeRows.Length;
         _rowPages = new int[_freeRows.Length];
         _results = new Completion[request.Prompts.Count * request.Samples];
     }
 
-    /// <summary>Most sequences that live at once: running samples, and prompts prefilled ahead of them.</summary>
-    public static int Sequences(int slots) => slots + LookAhead(slots) + 1;
+    /// <summary>Most sequences that live at once: running samples, and prompts prefilled ahead of them where not all samples run at once.</summary>
+    public static int Sequences(int slots, long samples) => samples <= slots ? (int)samples : slots + LookAhead(slots, samples) + 1;
 
     /// <summary>Runs to the end; results in the order (prompt, sample).</summary>
     public Completion[] Run(CancellationToken cancellation)
@@ -95,7 +95,9 @@ internal sealed unsafe class RolloutRun : ILogitConsumer
         }
     }
 
-    private static int LookAhead(int slots) => Math.Max(1, slots / 8);
+    private static int LookAhead(int slots, long samples) => samples <= slots ? 0 : Math.Max(1, slots / 8);
+
+    private static long Samples(RolloutRequest request) => (long)request.Prompts.Count * request.Samples;
 
     private ulong Key(int prompt, int sample) => CounterRandom.Key(
         _request.Key.Seed, _request.Key.Step, _request.PromptKeys is { } keys ? keys[prompt] : (ulong)prompt, (ulong)sample);
