@@ -58,7 +58,7 @@ public class RewardRunTests
         using (var server = new FaultyServer((number, request) => number < 2 ? Reply.Closed : Good(request)))
         using (var run = new TinyRun(Grpo(server.Url, ", max_parallel: 1, on_failure: score, failure_score: -7")))
         {
-            Assert.Equal([3.0, 0, 0], run.Metric("grpo", "rewards/http/failures"));
+            AssertFirstBatchFailed(run);
             Assert.True(run.Metric("grpo", "reward")[0] < -1);
             Assert.Empty(run.Metric("grpo", "rewards/dropped_groups"));
         }
@@ -66,11 +66,19 @@ public class RewardRunTests
         using (var server = new FaultyServer((number, request) => number < 2 ? Reply.Closed : Good(request)))
         using (var run = new TinyRun(Grpo(server.Url, ", max_parallel: 1, on_failure: drop")))
         {
-            Assert.Equal([3.0, 0, 0], run.Metric("grpo", "rewards/http/failures"));
-            // Three completions belong to two or three of the four prompts.
-            Assert.InRange(Assert.Single(run.Metric("grpo", "rewards/dropped_groups")), 2, 3);
+            AssertFirstBatchFailed(run);
+            // Up to three completions belong to one to three of the four prompts.
+            Assert.InRange(Assert.Single(run.Metric("grpo", "rewards/dropped_groups")), 1, 3);
             Assert.All(run.Metric("grpo", "reward"), reward => Assert.True(reward >= 0));
         }
+    }
+
+    /// <summary>A batch has up to three completions: as many as were there when the server was free.</summary>
+    private static void AssertFirstBatchFailed(TinyRun run)
+    {
+        var failures = run.Metric("grpo", "rewards/http/failures");
+        Assert.InRange(failures[0], 1, 3);
+        Assert.Equal([0.0, 0], failures[1..]);
     }
 
     [Fact]
