@@ -78,6 +78,8 @@ public sealed class StageCheckpoints : IDisposable
         }
 
         hasWritten = true;
+        // A kill between a checkpoint and the removal of the ones it replaces leaves them behind.
+        context.Run.Directory.PruneCheckpoints(stage.Name, stage.SaveTotalLimit, best.Step);
         return step;
     }
 

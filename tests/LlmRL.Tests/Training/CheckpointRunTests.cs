@@ -66,6 +66,19 @@ public sealed class CheckpointRunTests : IDisposable
     }
 
     [Fact]
+    public void Checkpoints_that_a_kill_kept_from_being_removed_are_removed_on_resume()
+    {
+        var run = New("run", Sft);
+        run.Run();
+        // As after a kill between the last checkpoint and the removal of the one it replaces, before the stage left its model.
+        Directory.CreateDirectory(run.Directory.Checkpoint("sft", 1));
+        File.WriteAllText(Path.Combine(run.Directory.Checkpoint("sft", 1), "config.json"), "{}");
+        Directory.Delete(run.Directory.Final("sft"), recursive: true);
+        Assert.Contains("resuming after step 6 of 6", run.Run(resume: true));
+        Assert.Equal([2, 4, 6], run.Directory.CheckpointSteps("sft"));
+    }
+
+    [Fact]
     public void The_best_model_is_kept_and_taken()
     {
         // The rate rises steeply: the loss falls first and rises later.
