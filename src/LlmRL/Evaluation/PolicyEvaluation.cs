@@ -49,7 +49,7 @@ internal sealed class PolicyEvaluation : IDisposable
             rates.Add([.. rollout.Groups()], policyName == referenceName, rows, context.Cancellation);
         var judged = stage.Judge is { } judge ? Judged(rollout, judge) : null;
         if (judged is not null)
-            AddJudgement(rollout, judged, rows);
+            AddJudgement(judged, rows);
         if (scorer is not null)
             AddRewards(rollout, rows);
         if (reference is not null && policyName == referenceName)
@@ -79,18 +79,18 @@ internal sealed class PolicyEvaluation : IDisposable
             rows.Add("reward_failures", failures);
     }
 
-    /// <summary>The judge's score and points against the reference completion of each trajectory, group by group.</summary>
-    private static (double[] Gold, double[] Points)[] Judged(Rollout rollout, IReward judge) => [.. rollout.Groups().AsParallel().AsOrdered().Select(group =>
+    /// <summary>What is known of each trajectory against the reference completion, group by group.</summary>
+    private Judgement[] Judged(Rollout rollout, IReward judge) => [.. rollout.Groups().AsParallel().AsOrdered().Select(group =>
     {
         var human = judge.Score(group[0].Example, group[0].Example.Completion!);
         var scores = group.Select(trajectory => judge.Score(trajectory.Example, trajectory.Text)).ToArray();
-        return (scores, Array.ConvertAll(scores, score => WinRate.Points(WinRate.Compare(score, human))));
+        return new Judgement(scores, Array.ConvertAll(scores, score => WinRate.Points(WinRate.Compare(score, human))), LengthDifferences(group));
     })];
 
-    private void AddJudgement(Rollout rollout, (double[] Gold, double[] Points)[] judged, MeasuredRows rows)
+    private static void AddJudgement(Judgement[] judged, MeasuredRows rows)
     {
         rows.AddMean("win_rate", judged.Select(group => group.Points.Average()));
-        rows.AddEstimate("win_rate_length_controlled", LengthControlledWinRate.Of([.. judged.Select(group => group.Points)], [.. rollout.Groups().Select(group => LengthDifferences(group))]));
+        rows.AddEstimate("win_rate_length_controlled", LengthControlledWinRate.Of([.. judged.Select(group => group.Points)], [.. judged.Select(group => group.Longer)]));
         rows.AddMean("gold", judged.Select(group => group.Gold.Average()));
     }
 
@@ -101,32 +101,30 @@ internal sealed class PolicyEvaluation : IDisposable
         return [.. group.Select(trajectory => (double)(trajectory.Length - (trajectory.IsTruncated ? 0 : 1) - human))];
     }
 
-    private List<KeyValuePair<string, double>> BestOf(Rollout rollout, (double[] Gold, double[] Points)[]? judged, int n, string policyName)
+    private static List<KeyValuePair<string, double>> BestOf(Rollout rollout, Judgement[]? judged, int n, string policyName)
     {
         var rows = new MeasuredRows($"{policyName}-best-of-{n}");
-        var groups = rollout.Groups().ToArray();
-        var rewards = groups.Select(group => group.Select(trajectory => trajectory.Score).ToArray()).ToArray();
+        // A group that could not be scored has no best.
+        var groups = rollout.Groups().Index().Where(pair => !pair.Item.Any(trajectory => double.IsNaN(trajectory.Score)))
+            .Select(pair => (Group: pair.Item, Rewards: pair.Item.Select(trajectory => trajectory.Score).ToArray(), Judged: judged?[pair.Index])).ToArray();
+        // A regression and a ratio have no expectation over subsets: these two are those of the best among the first n.
+        var first = Array.ConvertAll(groups, group => Enumerable.Range(0, n).MaxBy(sample => group.Rewards[sample]));
         if (judged is not null)
         {
-            AddBest("win_rate", (_, i) => judged[i].Points);
-            // A regression and a ratio have no expectation over subsets: these two are those of the best among the first n.
+            AddBest("win_rate", i => groups[i].Judged!.Points);
             rows.AddEstimate("win_rate_length_controlled", LengthControlledWinRate.Of(
-                [.. judged.Select((group, i) => new[] { group.Points[First(i)] })], [.. groups.Select((group, i) => new[] { LengthDifferences(group)[First(i)] })]));
-            AddBest("gold", (_, i) => judged[i].Gold);
+                [.. first.Select((best, i) => new[] { groups[i].Judged!.Points[best] })], [.. first.Select((best, i) => new[] { groups[i].Judged!.Longer[best] })]));
+            AddBest("gold", i => groups[i].Judged!.Gold);
         }
 
-        AddBest("reward", (_, i) => rewards[i]);
+        AddBest("reward", i => groups[i].Rewards);
         rows.Add("kl", BestOfN.Kl(n));
-        AddBest("length", (group, _) => [.. group.Select(trajectory => (double)trajectory.Length)]);
-        rows.Add("distinct-2", Diversity.Distinct(groups.Select((group, i) => group[First(i)].Completion.Tokens), 2));
+        AddBest("length", i => [.. groups[i].Group.Select(trajectory => (double)trajectory.Length)]);
+        rows.Add("distinct-2", Diversity.Distinct(first.Select((best, i) => groups[i].Group[best].Completion.Tokens), 2));
         return rows.All;
 
-        int First(int i) => Enumerable.Range(0, n).MaxBy(sample => rewards[i][sample]);
-
-        void AddBest(string metric, Func<IReadOnlyList<Trajectory>, int, double[]> values) =>
-            // A group that could not be scored has no best.
-            rows.AddMean(metric, groups.Index().Where(pair => !rewards[pair.Index].Any(double.IsNaN))
-                .Select(pair => BestOfN.Expectation(rewards[pair.Index], values(pair.Item, pair.Index), n)));
+        void AddBest(string metric, Func<int, double[]> values) =>
+            rows.AddMean(metric, groups.Select((group, i) => BestOfN.Expectation(group.Rewards, values(i), n)));
     }
 
     private void AddKl(Rollout rollout, Transformer model, MeasuredRows rows)
@@ -166,6 +164,12 @@ internal sealed class PolicyEvaluation : IDisposable
         }
     }
 }
+
+/// <summary>A prompt's completions against its reference completion.</summary>
+/// <param name="Gold">The judge's score of each.</param>
+/// <param name="Points">1 for a win, ½ for a tie, 0 for a loss.</param>
+/// <param name="Longer">Tokens beyond those of the reference.</param>
+internal sealed record Judgement(double[] Gold, double[] Points, double[] Longer);
 
 /// <summary>Numbers of one policy or model, with their standard errors beside them.</summary>
 /// <param name="subject">The policy or model.</param>

@@ -119,7 +119,7 @@ internal static unsafe class CausalAttention
 
     /// <summary>Turns the first <paramref name="valid"/> scores of a row into e^(s − max), those up to <paramref name="keys"/> into 0.</summary>
     /// <returns>1 / their sum.</returns>
-    private static float Exponentials(float* scores, int valid, int keys, out float logSumExp)
+    public static float Exponentials(float* scores, int valid, int keys, out float logSumExp)
     {
         var lowest = Vector512.Create(float.NegativeInfinity);
         var max = lowest;
@@ -140,7 +140,7 @@ internal static unsafe class CausalAttention
     }
 
     /// <summary>p = e^(s − logsumexp) over the scores, p·(dp − δ)/√E over their gradients; 0 where the mask is.</summary>
-    private static void SoftmaxGradient(float* scores, float* gradient, int valid, int keys, float logSumExp, float delta, float scale)
+    public static void SoftmaxGradient(float* scores, float* gradient, int valid, int keys, float logSumExp, float delta, float scale)
     {
         Vector512<float> l = Vector512.Create(logSumExp), d = Vector512.Create(delta), s = Vector512.Create(scale), zero = Vector512<float>.Zero;
         for (var i = 0; i < keys; i += Lanes.Width)
@@ -158,7 +158,8 @@ internal static unsafe class CausalAttention
         }
     }
 
-    private static float Dot(float* a, float* b, int width)
+    /// <summary>Σ aᵢbᵢ.</summary>
+    public static float Dot(float* a, float* b, int width)
     {
         var sum = Vector512<float>.Zero;
         for (var i = 0; i < width; i += Lanes.Width)
@@ -166,7 +167,8 @@ internal static unsafe class CausalAttention
         return Vector512.Sum(sum);
     }
 
-    private static void Scale(float* x, float factor, int width)
+    /// <summary>x ← factor·x.</summary>
+    public static void Scale(float* x, float factor, int width)
     {
         var f = Vector512.Create(factor);
         for (var i = 0; i < width; i += Lanes.Width)

@@ -35,13 +35,17 @@ internal static unsafe class ShortAttention
             var sums = task.LogSumExp + head;
             for (var start = 0; start < length; start += Rows)
             {
-                var rows = Math.Min(Rows, length - start);
-                Product(rows, Lanes.RoundUp(start + rows), width, query + (long)start * task.RowStride, task.RowStride, 1, keys, columns, scores, columns);
+                int rows = Math.Min(Rows, length - start), reach = Lanes.RoundUp(start + rows);
+                Product(rows, reach, width, query + (long)start * task.RowStride, task.RowStride, 1, keys, columns, scores, columns);
                 for (var row = 0; row < rows; row++)
-                    inverses[row] = Exponentials(scores + row * columns, start + row + 1, Lanes.RoundUp(start + rows), scale, out sums[(long)(start + row) * task.TotalHeads]);
+                {
+                    CausalAttention.Scale(scores + row * columns, scale, reach);
+                    inverses[row] = CausalAttention.Exponentials(scores + row * columns, start + row + 1, reach, out sums[(long)(start + row) * task.TotalHeads]);
+                }
+
                 Product(rows, width, start + rows, scores, columns, 1, task.Value, task.RowStride, output + (long)start * task.OutputStride, task.OutputStride);
                 for (var row = 0; row < rows; row++)
-                    Scale(output + (long)(start + row) * task.OutputStride, inverses[row], width);
+                    CausalAttention.Scale(output + (long)(start + row) * task.OutputStride, inverses[row], width);
             }
         }
     }
@@ -67,7 +71,9 @@ internal static unsafe class ShortAttention
                 for (var row = 0; row < rows; row++)
                 {
                     var at = (long)(start + row) * task.OutputStride;
-                    SoftmaxGradient(p + row * columns, ds + row * columns, start + row + 1, reach, task.LogSumExp[(long)(start + row) * task.TotalHeads + head], Dot(dOutput + at, output + at, width), scale);
+                    var delta = CausalAttention.Dot(dOutput + at, output + at, width);
+                    CausalAttention.Scale(p + row * columns, scale, reach);
+                    CausalAttention.SoftmaxGradient(p + row * columns, ds + row * columns, start + row + 1, reach, task.LogSumExp[(long)(start + row) * task.TotalHeads + head], delta, scale);
                 }
 
                 Product(rows, width, start + rows, ds, columns, 1, task.Key, task.RowStride, grad.Query + head * width + (long)start * task.RowStride, task.RowStride);
@@ -171,60 +177,5 @@ internal static unsafe class ShortAttention
 
         for (var e = 0; e < width; e++)
             new Span<float>(to + (long)e * columns + length, columns - length).Clear();
-    }
-
-    /// <summary>Turns the first <paramref name="valid"/> products of a row into e^(s·scale − max), the others into 0.</summary>
-    /// <returns>1 / their sum.</returns>
-    private static float Exponentials(float* row, int valid, int columns, float scale, out float logSumExp)
-    {
-        var lowest = Vector512.Create(float.NegativeInfinity);
-        var factor = Vector512.Create(scale);
-        var max = lowest;
-        for (var i = 0; i < columns; i += Lanes.Width)
-        {
-            var value = Lanes.Keep(Vector512.Load(row + i) * factor, valid - i, lowest);
-            value.Store(row + i);
-            max = Vector512.MaxNative(max, value);
-        }
-
-        var top = Lanes.Max(max);
-        var sum = Vector512<float>.Zero;
-        for (var i = 0; i < columns; i += Lanes.Width)
-        {
-            var value = Lanes.Keep(VectorMath.Exp(Vector512.Load(row + i) - Vector512.Create(top)), valid - i, Vector512<float>.Zero);
-            value.Store(row + i);
-            sum += value;
-        }
-
-        var total = Vector512.Sum(sum);
-        logSumExp = top + MathF.Log(total);
-        return 1 / total;
-    }
-
-    /// <summary>p = e^(s·scale − logsumexp) over the products, p·(dp − δ)·scale over their gradients; 0 where the mask is.</summary>
-    private static void SoftmaxGradient(float* row, float* gradient, int valid, int columns, float logSumExp, float delta, float scale)
-    {
-        Vector512<float> l = Vector512.Create(logSumExp), d = Vector512.Create(delta), s = Vector512.Create(scale), zero = Vector512<float>.Zero;
-        for (var i = 0; i < columns; i += Lanes.Width)
-        {
-            var p = Lanes.Keep(VectorMath.Exp(Vector512.Load(row + i) * s - l), valid - i, zero);
-            p.Store(row + i);
-            Lanes.Keep(p * (Vector512.Load(gradient + i) - d) * s, valid - i, zero).Store(gradient + i);
-        }
-    }
-
-    private static float Dot(float* a, float* b, int width)
-    {
-        var sum = Vector512<float>.Zero;
-        for (var i = 0; i < width; i += Lanes.Width)
-            sum = Vector512.FusedMultiplyAdd(Vector512.Load(a + i), Vector512.Load(b + i), sum);
-        return Vector512.Sum(sum);
-    }
-
-    private static void Scale(float* x, float factor, int width)
-    {
-        var f = Vector512.Create(factor);
-        for (var i = 0; i < width; i += Lanes.Width)
-            (Vector512.Load(x + i) * f).Store(x + i);
     }
 }
