@@ -153,6 +153,7 @@ public static unsafe partial class NativeTorch
         {
             throw new DllNotFoundException($"{FileName} was not found: run ./llmrl once (it builds the library), or set LLMRL_NATIVE to its full path.");
         }
+        Startup.LoadStandIns(Path.GetDirectoryName(path)!);
         return NativeLibrary.Load(path);
     }
 
