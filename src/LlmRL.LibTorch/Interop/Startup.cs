@@ -18,6 +18,9 @@ public static partial class Startup
     /// <summary>Handle of the BLAS library that libtorch will use, 0 when none was loaded ahead of it.</summary>
     internal static nint BlasLibrary { get; private set; }
 
+    /// <summary>How many libraries were kept from loading: see <see cref="LoadStandIns"/>.</summary>
+    public static int StandInCount { get; private set; }
+
     /// <summary>
     /// Call first thing in main, before any tensor; later calls do nothing. Returns one line for each choice of the user's environment that was overridden.
     /// </summary>
@@ -90,8 +93,8 @@ public static partial class Startup
     internal static void LoadStandIns(string folder)
     {
         var standIns = Path.Combine(folder, StandIns);
-        if (!OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable("LLMRL_FULL_LIBTORCH") is "1" || !Directory.Exists(standIns)) return;
-        foreach (string library in Directory.GetFiles(standIns)) _ = dlopen(library, LoadNow);
+        if (StandInCount > 0 || !OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable("LLMRL_FULL_LIBTORCH") is "1" || !Directory.Exists(standIns)) return;
+        foreach (string library in Directory.GetFiles(standIns)) StandInCount += dlopen(library, LoadNow) != 0 ? 1 : 0;
     }
 
     [LibraryImport("libc.so.6", StringMarshalling = StringMarshalling.Utf8)]
