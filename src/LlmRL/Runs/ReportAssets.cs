@@ -57,6 +57,8 @@ internal static class ReportAssets
         .legend .d1{background-image:repeating-linear-gradient(90deg,transparent 0 3px,var(--card) 3px 5px)}
         .legend .d2{background-image:repeating-linear-gradient(90deg,transparent 0 1.5px,var(--card) 1.5px 3px)}
         .raw{stroke-width:1;opacity:.32}
+        rect.alarm{fill:var(--bad);opacity:.09}line.alarm{stroke:var(--bad);stroke-width:1.2;stroke-dasharray:4 3}
+        td.alarm{min-width:17rem}
         .whisker{fill:none;stroke:var(--ink);stroke-width:1.3;opacity:.75}
         .point{opacity:.75}.faint{opacity:.35}
         .cursor{stroke:var(--soft);stroke-dasharray:2 3;visibility:hidden}
