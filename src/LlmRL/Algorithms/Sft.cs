@@ -15,7 +15,7 @@ namespace LlmRL.Algorithms;
 public sealed record Sft : OfflineStage
 {
     /// <inheritdoc/>
-    public override Transformer LoadModel(StageContext context) => context.LoadModel(Policy);
+    public override Transformer LoadModel(StageContext context) => context.LoadTrained(Policy, Lora);
 
     /// <inheritdoc/>
     public override EncodedExample Encode(Example example, StageContext context)

@@ -17,6 +17,7 @@ public static class OnlineLoop
         using var sampler = new TrajectorySampler(stage, context, models.Policy);
         using var checkpoints = new StageCheckpoints(context, stage, models.Trained);
         var start = checkpoints.Resume();
+        sampler.WeightsChanged();
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;
         var budget = new MicroBatchBudget(stage, checkpoints.State, context.Run.Console.Warn);
@@ -79,6 +80,7 @@ public static class OnlineLoop
                 new RandomStream(CounterRandom.Key(context.Key("minibatches"), (ulong)step, (ulong)epoch)).Shuffle<Trajectory[]>(units);
             foreach (var minibatch in units.Chunk((units.Length + stage.NumMiniBatches - 1) / stage.NumMiniBatches))
             {
+                models.DrawDropout();
                 var part = means.Clock.Time("forward_backward", () => means.Budget.Run(
                     size => Accumulate(stage with { MicroBatchTokens = size }, models, minibatch, firstEpoch: epoch == 0), undo: models.DropGradients));
                 metrics.Add(part);

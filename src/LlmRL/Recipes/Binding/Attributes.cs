@@ -27,6 +27,10 @@ public sealed class RecipeKeyAttribute(string key) : Attribute
     public string Key => key;
 }
 
+/// <summary>A list that a recipe may also write as a single value: <c>all-linear</c> for <c>[all-linear]</c>.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class OneOrMoreAttribute : Attribute;
+
 /// <summary>A record whose settings depend on each other. It is asked once all of its own settings have been read without fault.</summary>
 public interface IValidated
 {
