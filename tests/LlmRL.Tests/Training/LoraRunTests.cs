@@ -1,5 +1,4 @@
 using LlmRL.Algorithms;
-using LlmRL.Data;
 using LlmRL.Faults;
 using LlmRL.Models;
 using LlmRL.Models.Lora;

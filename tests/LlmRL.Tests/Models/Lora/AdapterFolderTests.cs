@@ -4,7 +4,6 @@ using LlmRL.Models;
 using LlmRL.Models.Lora;
 using LlmRL.Tests.Runs;
 using LlmRL.Tests.Training;
-using static TorchSharp.torch;
 
 namespace LlmRL.Tests.Models.Lora;
 
