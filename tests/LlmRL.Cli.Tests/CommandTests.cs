@@ -73,6 +73,7 @@ public sealed class CommandTests(TrainedModel trained) : IClassFixture<TrainedMo
         Assert.Contains("object.json: 1 rows, of no kind that is recognised", output);
         Assert.Contains("list of number", output);
         Assert.Contains("A recipe needs more: object.json: no column is known as a prompt; there are a, b", output);
+        Assert.Matches(@"  a +6 +6 +6 +6\n", output.ReplaceLineEndings("\n"));
     }
 
     [Fact]

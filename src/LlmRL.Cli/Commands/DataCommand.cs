@@ -30,12 +30,13 @@ internal static class DataCommand
         source.Check(text);
         var tokenizer = TokenizerLoader.Load(ProgramPaths.Resolve(tokenizerPath ?? "bytes"));
         using var table = source.Path is null ? null : ExampleFiles.OpenTable(ProgramPaths.Resolve(source.Path), sql);
-        if ((table is null ? Generated(text, source) : Recognise(text, table)) is not { } data)
+        var counter = new TokenCounter(tokenizer, tokenizerPath);
+        if ((table is null ? Generated(text, source) : Recognise(text, table, counter)) is not { } data)
             return;
         var rows = Enumerable.Range(0, Math.Min(Measured, data.Count)).Select(i => data[i]).ToList();
         for (var i = 0; i < Math.Min(Shown, rows.Count); i++)
             Show(i, rows[i].Source, Columns(rows[i]).Concat(rows[i].Fields.Select(field => ($"[{field.Key}]", field.Value))));
-        Tokens(rows, tokenizer, tokenizerPath);
+        counter.Print(rows.SelectMany(Texts), rows.Count);
         Histogram(rows);
     }
 
@@ -47,7 +48,7 @@ internal static class DataCommand
     }
 
     /// <summary>Says what the rows are, and shows them as they are where that is not known.</summary>
-    private static IExampleSource? Recognise(string text, DataTable table)
+    private static IExampleSource? Recognise(string text, DataTable table, TokenCounter counter)
     {
         IExampleSource? data = null;
         string? problem = null;
@@ -69,6 +70,7 @@ internal static class DataCommand
             return data;
         foreach (var ((place, values), i) in table.Rows(Shown).Select((row, i) => (row, i)))
             Show(i, place, values.Select(value => (value.Name, value.Value ?? "null")));
+        counter.Print(table.Rows(Measured).SelectMany(row => row.Values), Math.Min(Measured, table.Count));
         Console.WriteLine($"\nA recipe needs more: {problem}");
         return null;
     }
@@ -103,18 +105,6 @@ internal static class DataCommand
     private static (string Name, string? Value)[] Texts(Example example) =>
         [("prompt", example.Prompt), ("completion", example.Completion), ("chosen", example.Chosen), ("rejected", example.Rejected)];
 
-    private static void Tokens(List<Example> rows, Tokenizer tokenizer, string? name)
-    {
-        Console.WriteLine($"\ntokens ({(name is null ? "bytes; --tokenizer FOLDER counts a model's" : name)}) of the first {rows.Count:N0} rows:");
-        Console.WriteLine($"  {"",-12} {"least",8} {"median",8} {"mean",8} {"most",8}");
-        foreach (var column in rows.SelectMany(Texts).Where(text => text.Value is not null).GroupBy(text => text.Name, text => tokenizer.Encode(text.Value!).Length))
-        {
-            var lengths = column.Order().ToArray();
-            if (lengths[^1] > 0)
-                Console.WriteLine($"  {column.Key,-12} {lengths[0],8:N0} {lengths[lengths.Length / 2],8:N0} {lengths.Average(),8:N0} {lengths[^1],8:N0}");
-        }
-    }
-
     private static void Histogram(List<Example> rows)
     {
         Console.WriteLine($"\ncharacters per row, first {rows.Count:N0} rows:");
@@ -123,5 +113,24 @@ internal static class DataCommand
         var counts = lengths.GroupBy(length => length / width).ToDictionary(group => group.Key, group => group.Count());
         foreach (var (bin, count) in counts.OrderBy(pair => pair.Key))
             Console.WriteLine($"{bin * width,7:N0} to {((bin + 1) * width) - 1,7:N0}  {count,6:N0}  {new string('#', ((count * BarWidth) + counts.Values.Max() - 1) / counts.Values.Max())}");
+    }
+}
+
+/// <summary>Prints how many tokens texts have.</summary>
+/// <param name="tokenizer">What counts.</param>
+/// <param name="name">How the user named it; null: bytes.</param>
+internal sealed class TokenCounter(Tokenizer tokenizer, string? name)
+{
+    /// <summary>A line for each column of texts.</summary>
+    public void Print(IEnumerable<(string Name, string? Value)> texts, int rows)
+    {
+        Console.WriteLine($"\ntokens ({(name is null ? "bytes; --tokenizer FOLDER counts a model's" : name)}) of the first {rows:N0} rows:");
+        Console.WriteLine($"  {"",-12} {"least",8} {"median",8} {"mean",8} {"most",8}");
+        foreach (var column in texts.Where(text => text.Value is not null).GroupBy(text => text.Name, text => tokenizer.Encode(text.Value!).Length))
+        {
+            var lengths = column.Order().ToArray();
+            if (lengths[^1] > 0)
+                Console.WriteLine($"  {column.Key,-12} {lengths[0],8:N0} {lengths[lengths.Length / 2],8:N0} {lengths.Average(),8:N0} {lengths[^1],8:N0}");
+        }
     }
 }

@@ -79,8 +79,16 @@ public sealed record EncodedExample(int[][] Sequences, int PromptLength, Example
     /// <summary>Tokens of all sequences.</summary>
     public int Length => Sequences.Sum(sequence => sequence.Length);
 
+    /// <summary>Which tokens behind the prompt are learned, sequence by sequence; null: all of them.</summary>
+    public bool[][]? Learned { get; init; }
+
     /// <summary>Tokens that are learned.</summary>
-    public int TargetCount => Sequences.Sum(sequence => sequence.Length - PromptLength);
+    public int TargetCount => Learned?.Sum(learned => learned.Count(isLearned => isLearned)) ?? Sequences.Sum(sequence => sequence.Length - PromptLength);
+
+    /// <summary>Whether a token behind the prompt is learned.</summary>
+    /// <param name="part">Which sequence.</param>
+    /// <param name="position">Its place in the sequence.</param>
+    public bool Learns(int part, int position) => Learned is null || Learned[part][position - PromptLength];
 
     /// <summary>log π_ref(completion | prompt) of each sequence in nats; empty where the stage has no reference.</summary>
     public float[] ReferenceLogProbs { get; set; } = [];

@@ -14,6 +14,12 @@ namespace LlmRL.Algorithms;
     About = "The model learns to imitate example answers.")]
 public sealed record Sft : OfflineStage
 {
+    /// <summary>
+    /// Of conversations, learns what the assistant says (and its ends of turn), not what it is told: TRL's <c>assistant_only_loss</c>. Without it a row of
+    /// <c>messages</c> alone is learned as a whole.
+    /// </summary>
+    public bool AssistantOnlyLoss { get; init; }
+
     /// <inheritdoc/>
     public override Transformer LoadModel(StageContext context) => context.LoadTrained(Policy, Lora);
 
@@ -22,6 +28,14 @@ public sealed record Sft : OfflineStage
     {
         var completion = example.Completion ?? example.Chosen
             ?? throw new BadInputException($"{example.Source}: an sft stage needs a completion in every row, or a chosen answer; map its column under data.columns.completion.");
+        if (example.Label == false)
+            throw new BadInputException($"{example.Source}: this completion is labelled as a bad one, and an sft stage would imitate it. Select the good ones: sql: \"SELECT * FROM data WHERE label\".");
+        if (AssistantOnlyLoss)
+        {
+            var (before, said, learned) = context.EncodeConversation(example with { Completion = completion });
+            return new EncodedExample([[.. before, .. said]], before.Length, example) { Learned = [learned] };
+        }
+
         var (prompt, target) = context.EncodePair(example, completion);
         return new EncodedExample([[.. prompt, .. target]], prompt.Length, example);
     }

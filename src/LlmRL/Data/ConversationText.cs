@@ -9,9 +9,15 @@ namespace LlmRL.Data;
 /// <param name="HasSpecialTokens">Whether the text holds the special tokens that the model wants.</param>
 public sealed record ChatForm(Func<IReadOnlyList<ChatMessage>, bool, string> Render, string EndOfTurn, bool HasSpecialTokens)
 {
+    /// <summary>Where in a finished conversation's text the form itself says that the assistant speaks; empty where it does not say.</summary>
+    public Func<IReadOnlyList<ChatMessage>, IReadOnlyList<Range>> Generated { get; init; } = _ => [];
+
     /// <summary>The form that a model's files ask for; the plain one where they have no template.</summary>
     public static ChatForm Of(Tokenizer tokenizer) => tokenizer.ChatTemplate is { } template
         ? new ChatForm((messages, open) => template.Render(messages, open), tokenizer.TokenText(tokenizer.EosId), HasSpecialTokens: true)
+        {
+            Generated = template.Generated,
+        }
         : PlainChat.Form;
 }
 

@@ -1,4 +1,6 @@
 using System.Globalization;
+using LlmRL.Models;
+using LlmRL.Tokenization;
 
 namespace LlmRL.Runs;
 
@@ -59,9 +61,14 @@ internal static class PlainText
         if (models.Count == 0) yield break;
         var writers = models.FindAll(name => summary.Stage(name)!.Kind != "control");
         yield return $"Models  {string.Join(", ", models.Select(directory.Final))}{(writers.Count > 0 ? "  (Hugging Face layout)" : "")}";
-        if (writers.Count > 0)
-            yield return $"Try it  llmrl generate --model {directory.Final(writers[^1])} --prompt \"...\"";
+        if (writers.FindLast(name => IsPolicy(directory.Final(name))) is { } policy)
+            yield return $"Try it  llmrl generate --model {directory.Final(policy)}{(HasChat(directory.Final(policy)) ? " --chat" : "")} --prompt \"...\"";
     }
+
+    /// <summary>A reward model writes nothing.</summary>
+    private static bool IsPolicy(string folder) => ModelFolder.IsModel(folder) && !ModelConfigFile.HasScalarHead(Path.Combine(folder, ModelFolder.ConfigName));
+
+    private static bool HasChat(string folder) => File.Exists(Path.Combine(folder, TokenizerLoader.ChatTemplateName));
 
     private static IEnumerable<string> Aligned(EvaluationTable table)
     {

@@ -52,6 +52,37 @@ public static class Prompting
         return (promptIds, [.. rest, tokenizer.EosId]);
     }
 
+    /// <summary>Encodes as <see cref="EncodePair"/> does, and tells which of the completion's ids begin within parts of its text.</summary>
+    /// <param name="tokenizer">Text ↔ ids.</param>
+    /// <param name="prompt">The text before.</param>
+    /// <param name="completion">The text after.</param>
+    /// <param name="spans">The parts, in order. EOS belongs to the last one where that goes to the text's end.</param>
+    /// <param name="hasSpecialTokens">Whether the texts hold special tokens already.</param>
+    public static (int[] Prompt, int[] Completion, bool[] Within) EncodeMarked(Tokenizer tokenizer, string prompt, string completion, IReadOnlyList<Range> spans, bool hasSpecialTokens)
+    {
+        var (promptIds, ids) = EncodePair(tokenizer, prompt, completion, hasSpecialTokens);
+        var whole = Encode(tokenizer, prompt + completion, hasSpecialTokens);
+        var isTogether = whole.Length == promptIds.Length + ids.Length - 1 && whole.AsSpan(0, promptIds.Length).SequenceEqual(promptIds);
+        var within = new bool[ids.Length];
+        foreach (var span in spans)
+        {
+            var end = span.End.Value == completion.Length ? ids.Length : Before(span.End.Value);
+            for (var i = Before(span.Start.Value); i < end; i++)
+                within[i] = true;
+        }
+
+        return (promptIds, ids, within);
+
+        // Text is encoded from left to right: the ids of a beginning that ends at a special token or a word are a beginning of the ids.
+        int Before(int length)
+        {
+            var part = completion[..length];
+            var count = isTogether ? Encode(tokenizer, prompt + part, hasSpecialTokens).Length - promptIds.Length
+                : hasSpecialTokens ? tokenizer.EncodeMarkup(part).Length : tokenizer.Encode(part).Length;
+            return Math.Clamp(count, 0, ids.Length);
+        }
+    }
+
     /// <summary>
     /// The text of a completion as it continues its prompt. Some tokenizers drop the space before the first word of a text, so the completion is decoded behind
     /// the prompt's last tokens, whose own text is then taken off.

@@ -7,7 +7,7 @@ namespace LlmRL.Training;
 
 /// <summary>
 /// The sequences of some rows, packed for one forward pass: the first sequence of every row, then the second of every row, so that chosen and rejected
-/// are halves. Scores the tokens behind the prompts.
+/// are halves. Scores the tokens behind the prompts, those that are learned.
 /// </summary>
 public sealed class CompletionBatch : IDisposable
 {
@@ -22,7 +22,7 @@ public sealed class CompletionBatch : IDisposable
     public CompletionBatch(IReadOnlyList<EncodedExample> examples, Device device)
     {
         var sequences = Enumerable.Range(0, examples[0].Sequences.Length)
-            .SelectMany(part => examples.Select(example => (Tokens: example.Sequences[part], Prompt: example.PromptLength))).ToArray();
+            .SelectMany(part => examples.Select(example => (Tokens: example.Sequences[part], Prompt: example.PromptLength, Row: example, Part: part))).ToArray();
         // The last token predicts nothing, so the model does not read it.
         tokens = new TokenBatch([.. sequences.Select(sequence => sequence.Tokens[..^1])], device);
         var width = sequences.Max(sequence => sequence.Tokens.Length - sequence.Prompt);
@@ -30,9 +30,11 @@ public sealed class CompletionBatch : IDisposable
         var (cellOf, mask) = (new long[sequences.Length * width], new float[sequences.Length * width]);
         for (var b = 0; b < sequences.Length; b++)
         {
-            var (ids, prompt) = sequences[b];
+            var (ids, prompt, row, part) = sequences[b];
             for (var t = prompt; t < ids.Length; t++)
             {
+                if (!row.Learns(part, t))
+                    continue;
                 cellOf[b * width + t - prompt] = rowOf.Count;
                 mask[b * width + t - prompt] = 1;
                 rowOf.Add(tokens.Starts[b] + t - 1);

@@ -132,11 +132,11 @@ public sealed record SavedTrajectory(
 }
 
 /// <summary>An <see cref="EncodedExample"/> as a file holds it.</summary>
-public sealed record SavedExample(int[][] Sequences, int PromptLength, float[] ReferenceLogProbs, double? Margin, string Source)
+public sealed record SavedExample(int[][] Sequences, int PromptLength, float[] ReferenceLogProbs, double? Margin, string Source, bool[][]? Learned = null)
 {
     /// <summary>From a row.</summary>
-    public static SavedExample Of(EncodedExample row) => new(row.Sequences, row.PromptLength, row.ReferenceLogProbs, row.Example.Margin, row.Example.Source);
+    public static SavedExample Of(EncodedExample row) => new(row.Sequences, row.PromptLength, row.ReferenceLogProbs, row.Example.Margin, row.Example.Source, row.Learned);
 
     /// <summary>Back to a row.</summary>
-    public EncodedExample Restore() => new(Sequences, PromptLength, new Example { Prompt = "", Margin = Margin, Source = Source }) { ReferenceLogProbs = ReferenceLogProbs };
+    public EncodedExample Restore() => new(Sequences, PromptLength, new Example { Prompt = "", Margin = Margin, Source = Source }) { ReferenceLogProbs = ReferenceLogProbs, Learned = Learned };
 }

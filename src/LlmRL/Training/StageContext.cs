@@ -111,6 +111,10 @@ public sealed class StageContext
     public (int[] Prompt, int[] Completion) EncodePair(Example example, string completion) =>
         Prompting.EncodePair(Tokenizer, example.Prompt, completion, example.HasSpecialTokens);
 
+    /// <summary>Encodes a row's prompt with its completion and EOS, and tells which of the completion's tokens the assistant says; see <see cref="AssistantSpans"/>.</summary>
+    public (int[] Prompt, int[] Completion, bool[] Said) EncodeConversation(Example example) =>
+        Prompting.EncodeMarked(Tokenizer, example.Prompt, example.Completion ?? "", AssistantSpans.Of(example, ChatForm.Of(Tokenizer)), example.HasSpecialTokens);
+
     /// <summary>Runs an optimizer step; where the loss or gradient is not finite, stops the run with all that is needed to look into it.</summary>
     /// <param name="step">The step, from 0.</param>
     /// <param name="metrics">The minibatch's numbers, its loss among them.</param>

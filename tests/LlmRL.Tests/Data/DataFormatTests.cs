@@ -25,6 +25,9 @@ public sealed class DataFormatTests : IDisposable
     [InlineData("""{"prompt":"a","completion":" b","label":false}""", "unpaired preferences", "a| b||")]
     [InlineData("""{"prompt":"a","label":"b"}""", "prompts with completions", "a|b||")]
     [InlineData("""{"instruction":"add","input":"1 2","output":"3"}""", "prompts with completions", "add\n1 2|3||")]
+    [InlineData("""{"ID":"1","Body":"One and two.","Question":"How many?","Answer":3}""", "prompts with completions", "One and two. How many?|3||")]
+    [InlineData("""{"Question":"One and two. How many?","Answer":3,"Body":"One and two.","Ques":"How many?"}""", "prompts with completions", "One and two. How many?|3||")]
+    [InlineData("""{"article":"long","highlights":"short"}""", "prompts with completions", "long|short||")]
     [InlineData("""{"instruction":"sing","input":"","output":"la"}""", "prompts with completions", "sing|la||")]
     public void Columns_of_text_tell_the_kind(string row, string kind, string texts)
     {

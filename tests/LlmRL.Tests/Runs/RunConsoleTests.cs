@@ -59,7 +59,12 @@ public class RunConsoleTests
     {
         using var folder = new TemporaryFolder();
         var directory = RunDirectory.Create(folder["x"]);
-        foreach (var stage in new[] { "grpo", "sft", "zzz.tmp" }) Directory.CreateDirectory(directory.Final(stage));
+        foreach (var (stage, head) in new[] { ("grpo", "LlamaForSequenceClassification"), ("sft", "LlamaForCausalLM"), ("zzz.tmp", "") })
+        {
+            Directory.CreateDirectory(directory.Final(stage));
+            File.WriteAllText(Path.Combine(directory.Final(stage), "config.json"), $$"""{"architectures":["{{head}}"]}""");
+        }
+
         File.WriteAllText(directory.ReportPath, "");
         using var output = new StringWriter();
         using var console = RunConsole.Create(output, new FakeClock(), live: false);
@@ -70,8 +75,11 @@ public class RunConsoleTests
         Assert.Contains("  pass@8       0.81            0.9             +0.09\n", text);
         Assert.Contains(directory.ReportPath, text);
         Assert.Contains($"Models  {directory.Final("sft")}, {directory.Final("grpo")}  (", text);
-        Assert.Contains($"llmrl generate --model {directory.Final("grpo")} --prompt", text);
+        // What writes nothing is not what to try.
+        Assert.Contains($"llmrl generate --model {directory.Final("sft")} --prompt", text);
         Assert.DoesNotContain('\u001b', text);
+        File.WriteAllText(Path.Combine(directory.Final("sft"), "chat_template.jinja"), "");
+        Assert.Contains($"llmrl generate --model {directory.Final("sft")} --chat --prompt", string.Join('\n', PlainText.Results(RunSummaryTests.Example, directory)));
     }
 
     [Theory]

@@ -11,12 +11,15 @@ namespace LlmRL.Tests.Training;
 public class OfflineGradientTests
 {
     [Theory]
-    [InlineData(8192)]
-    [InlineData(24)]
-    public void SupervisedFineTuning(int microBatchTokens)
+    [InlineData(8192, false)]
+    [InlineData(24, false)]
+    [InlineData(24, true)]
+    public void SupervisedFineTuning(int microBatchTokens, bool inPart)
     {
         using var model = Tiny.Model();
         var batch = Rows(sequencesPerRow: 1);
+        if (inPart)
+            batch = [.. batch.Select(row => row with { Learned = [[.. Enumerable.Range(0, row.TargetCount).Select(t => t % 3 != 1)]] })];
         var stage = new Sft { Name = "s", Steps = 1, Data = null!, MicroBatchTokens = microBatchTokens };
         var expectedLoss = 0.0;
         var expected = Tiny.Gradient(model, () =>
@@ -27,7 +30,10 @@ public class OfflineGradientTests
                 using var tokens = new TokenBatch(row.Sequences);
                 var logits = model.Logits(NaiveLosses.Hidden(model, tokens));
                 for (var t = row.PromptLength; t < row.Sequences[0].Length; t++)
-                    total = total + logits[t - 1].logsumexp(0) - logits[t - 1, row.Sequences[0][t]];
+                {
+                    if (row.Learned?[0][t - row.PromptLength] != false)
+                        total = total + logits[t - 1].logsumexp(0) - logits[t - 1, row.Sequences[0][t]];
+                }
             }
 
             var loss = total.sum() / batch.Sum(row => row.TargetCount);

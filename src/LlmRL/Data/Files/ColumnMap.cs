@@ -8,13 +8,13 @@ namespace LlmRL.Data;
 public sealed record ColumnMap
 {
     /// <summary>
-    /// Usual names: prompt, question, query, problem, instruction (with input, where both are there), input, post, context; conversations beside a pair; else what
-    /// a pair shares.
+    /// Usual names: prompt, question, query, problem, instruction (with input, where both are there), input, post, context, document, article, dialogue; body before
+    /// question, where both are there; conversations beside a pair; else what a pair shares.
     /// </summary>
     public string? Prompt { get; init; }
 
     /// <summary>
-    /// Usual names: completion, response, solution, output, summary, target, ref_text, text, label (where it is a text); messages, conversations; else answer.
+    /// Usual names: completion, response, solution, output, summary, highlights, target, ref_text, text, label (where it is a text); messages, conversations; else answer.
     /// </summary>
     public string? Completion { get; init; }
 

@@ -9,8 +9,8 @@ internal sealed partial class ColumnRoles
     /// <summary>Alpaca's two columns: what to do, and (often empty) with what.</summary>
     public const string InstructionAndInput = "{instruction}\n{input}";
 
-    private static readonly string[] Prompts = ["prompt", "question", "query", "problem", "instruction", "input", "post", "context"];
-    private static readonly string[] Completions = ["completion", "response", "solution", "output", "summary", "target", "label", "ref_text", "text"];
+    private static readonly string[] Prompts = ["prompt", "question", "query", "problem", "instruction", "input", "post", "context", "document", "article", "dialogue"];
+    private static readonly string[] Completions = ["completion", "response", "solution", "output", "summary", "highlights", "target", "label", "ref_text", "text"];
     private static readonly string[] Conversations = ["messages", "conversations", "conversation"];
     private static readonly string[] Answers = ["gold", "gold_answer", "ground_truth", "reward_model.ground_truth", "final_answer"];
 
@@ -83,6 +83,9 @@ internal sealed partial class ColumnRoles
         if (Chosen is not null && Rejected is not null && Find(Conversations) is { } before && Find("prompt") is null)
             return before;
         var found = Find(Prompts);
+        // A question about something that stands in a column of its own; where there is a "Ques" too, the question holds both.
+        if (found is not null && found.Equals("question", StringComparison.OrdinalIgnoreCase) && Find("body") is { } body && Find("ques") is null)
+            return $"{{{body}}} {{{found}}}";
         return found is not null && found.Equals("instruction", StringComparison.OrdinalIgnoreCase) && found != Completion && Find("input") is { } input
             && input != Completion ? InstructionAndInput.Replace("instruction", found, StringComparison.Ordinal).Replace("{input}", $"{{{input}}}", StringComparison.Ordinal) : found;
     }

@@ -66,11 +66,38 @@ public sealed class ChatTemplate
     /// Further values, such as <c>tools</c> or <c>enable_thinking</c>: null, booleans, numbers, strings, lists, dictionaries by string, JSON elements.
     /// </param>
     /// <exception cref="BadInputException">The template refuses the messages, or is at fault.</exception>
-    public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? extra = null)
+    public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? extra = null) =>
+        Run(messages, addGenerationPrompt, extra).Whole.ToString();
+
+    /// <summary>
+    /// Where in the rendering of a finished conversation the template's <c>{% generation %}</c> blocks wrote: what the assistant said, as transformers'
+    /// <c>return_assistant_tokens_mask</c> finds it. Empty where the template has no such blocks.
+    /// </summary>
+    /// <param name="messages">The messages.</param>
+    /// <exception cref="BadInputException">The template refuses the messages, or is at fault.</exception>
+    public IReadOnlyList<Range> Generated(IReadOnlyList<ChatMessage> messages) => Run(messages, addGenerationPrompt: false, extra: null).Generated;
+
+    /// <summary>
+    /// A prompt and the completion that follows it. The prompt ends where the assistant's answer begins; the completion is what the whole conversation adds to
+    /// it. Where a template writes the prompt differently once the answer is there, they are cut where they first differ, as TRL does.
+    /// </summary>
+    /// <param name="prompt">The messages before the answer.</param>
+    /// <param name="completion">The answer: one message or more.</param>
+    /// <param name="extra">As for <see cref="Render"/>.</param>
+    public (string Prompt, string Completion) RenderPair(IReadOnlyList<ChatMessage> prompt, IReadOnlyList<ChatMessage> completion,
+        IReadOnlyDictionary<string, object?>? extra = null)
+    {
+        var before = Render(prompt, addGenerationPrompt: true, extra);
+        var whole = Render([.. prompt, .. completion], addGenerationPrompt: false, extra);
+        var shared = before.AsSpan().CommonPrefixLength(whole);
+        return (whole[..shared], whole[shared..]);
+    }
+
+    private RenderContext Run(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? extra)
     {
         ArgumentNullException.ThrowIfNull(messages);
         if (ToolUse is not null && extra?.GetValueOrDefault("tools") is not null)
-            return ToolUse.Render(messages, addGenerationPrompt, extra);
+            return ToolUse.Run(messages, addGenerationPrompt, extra);
         var scope = Globals.Create();
         long size = 0;
         // transformers always passes these two, as None where there are none.
@@ -92,27 +119,11 @@ public sealed class ChatTemplate
         try
         {
             _body.Execute(context, new Scope(scope));
-            return context.Output.ToString();
+            return context;
         }
         catch (TemplateFault fault)
         {
             throw new BadInputException($"{_name}, line {context.Line}: {fault.Message}", fault);
         }
-    }
-
-    /// <summary>
-    /// A prompt and the completion that follows it. The prompt ends where the assistant's answer begins; the completion is what the whole conversation adds to
-    /// it. Where a template writes the prompt differently once the answer is there, they are cut where they first differ, as TRL does.
-    /// </summary>
-    /// <param name="prompt">The messages before the answer.</param>
-    /// <param name="completion">The answer: one message or more.</param>
-    /// <param name="extra">As for <see cref="Render"/>.</param>
-    public (string Prompt, string Completion) RenderPair(IReadOnlyList<ChatMessage> prompt, IReadOnlyList<ChatMessage> completion,
-        IReadOnlyDictionary<string, object?>? extra = null)
-    {
-        var before = Render(prompt, addGenerationPrompt: true, extra);
-        var whole = Render([.. prompt, .. completion], addGenerationPrompt: false, extra);
-        var shared = before.AsSpan().CommonPrefixLength(whole);
-        return (whole[..shared], whole[shared..]);
     }
 }

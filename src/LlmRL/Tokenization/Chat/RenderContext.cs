@@ -16,16 +16,29 @@ internal sealed class TemplateFault(string message, int line = 0) : Exception(me
 /// A template comes from outside. Every step, every character and every item that it produces is paid for out of one budget, so that loops within loops and
 /// strings that double end with an error, in bounded time and memory.
 /// </remarks>
-internal sealed class RenderContext(long budget, TimeProvider clock)
+internal sealed class RenderContext
 {
     private const int MaxDepth = 1000;
 
-    private long _left = budget;
+    private long _left;
     private int _depth;
 
-    public TimeProvider Clock => clock;
+    public RenderContext(long budget, TimeProvider clock)
+    {
+        (_left, Clock) = (budget, clock);
+        Output = Whole;
+    }
 
-    public StringBuilder Output { get; set; } = new();
+    public TimeProvider Clock { get; }
+
+    /// <summary>What the template has written.</summary>
+    public StringBuilder Whole { get; } = new();
+
+    /// <summary>Where it writes now: <see cref="Whole"/>, or a text within a macro or a block that is kept as a value.</summary>
+    public StringBuilder Output { get; set; }
+
+    /// <summary>Where <c>{% generation %}</c> blocks wrote into the output: what the assistant said.</summary>
+    public List<Range> Generated { get; } = [];
 
     /// <summary>The line of the node that is at work, for messages.</summary>
     public int Line { get; set; }

@@ -189,7 +189,21 @@ internal sealed class CaptureExpression(int line, Block body) : Expression(line)
     protected override object? Value(RenderContext context, Scope scope) => body.Capture(context, new Scope(scope));
 }
 
-/// <summary>A block with names of its own: <c>{% with %}</c>, and <c>{% generation %}</c>, which marks what the assistant wrote.</summary>
+/// <summary><c>{% generation %}</c>, which marks what the assistant wrote.</summary>
+internal sealed class GenerationStatement(int line, Block body) : Statement(line)
+{
+    protected override Flow Run(RenderContext context, Scope scope)
+    {
+        var (output, start) = (context.Output, context.Output.Length);
+        var flow = body.Execute(context, new Scope(scope));
+        // Within a macro or a {% set %} block the text is not yet where it will stand.
+        if (ReferenceEquals(output, context.Whole))
+            context.Generated.Add(start..output.Length);
+        return flow;
+    }
+}
+
+/// <summary>A block with names of its own: <c>{% with %}</c>.</summary>
 internal sealed class ScopeStatement(int line, (string Name, Expression Value)[] names, Block body) : Statement(line)
 {
     protected override Flow Run(RenderContext context, Scope scope)

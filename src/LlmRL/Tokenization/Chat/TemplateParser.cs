@@ -94,7 +94,7 @@ internal sealed class TemplateParser : ExpressionParser
             case "with":
                 return ParseWith(line);
             case "generation":
-                return new ScopeStatement(line, [], ParseBody("endgeneration"));
+                return new GenerationStatement(line, ParseBody("endgeneration"));
             case "break" or "continue":
                 if (_loops == 0)
                     throw new TemplateFault($"{{% {word} %}} stands outside every loop", line);
