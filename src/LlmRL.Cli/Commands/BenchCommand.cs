@@ -23,11 +23,13 @@ internal static class BenchCommand
     private static readonly Option<int?> CompletionLength = new("--completion-length") { Description = "Tokens of a completion; none ends earlier." };
     private static readonly Option<int?> Vocabulary = new("--vocab") { Description = "Vocabulary in place of the model's." };
 
+    private static readonly Option<int?> Lora = new("--lora") { Description = "Trains adapters of this rank on all projections in place of the weights." };
+
     public static Command Create()
     {
         var command = new Command("bench", "Times a phase as recipes run it, with a fixed batch, and compares it with the machine's limit measured beside it.")
         {
-            Phase, Model, Json, Steps, WarmUp, Device, Batch, Group, PromptLength, CompletionLength, Vocabulary,
+            Phase, Model, Json, Steps, WarmUp, Device, Batch, Group, PromptLength, CompletionLength, Vocabulary, Lora,
         };
         command.SetAction(parsed => Guard.Run(() => Run(parsed)));
         return command;
@@ -66,6 +68,7 @@ internal static class BenchCommand
         Group = parsed.GetValue(Group),
         PromptLength = parsed.GetValue(PromptLength),
         CompletionLength = parsed.GetValue(CompletionLength),
+        LoraRank = parsed.GetValue(Lora),
     };
 
     private static BenchResult Measure(BenchSettings settings, BenchPhase phase, string device)
@@ -124,6 +127,7 @@ internal static class BenchCommand
             "bench", BenchRun.Name(phase), "--json", "--model", parsed.GetValue(Model)!, "--device", parsed.GetValue(Device)!,
             .. Option("--steps", parsed.GetValue(Steps)), .. Option("--warm-up", parsed.GetValue(WarmUp)), .. Option("--batch", parsed.GetValue(Batch)), .. Option("--group", parsed.GetValue(Group)),
             .. Option("--prompt-length", parsed.GetValue(PromptLength)), .. Option("--completion-length", parsed.GetValue(CompletionLength)), .. Option("--vocab", parsed.GetValue(Vocabulary)),
+            .. Option("--lora", parsed.GetValue(Lora)),
         ]);
         command.RedirectStandardOutput = true;
         using var process = Process.Start(command) ?? throw new RunFailedException($"{command.FileName} could not be started.");

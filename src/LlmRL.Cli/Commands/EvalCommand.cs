@@ -19,6 +19,7 @@ internal static class EvalCommand
 
     private static readonly Argument<string?> RecipeFile = new("RECIPE") { Description = "A recipe that was run: its evaluate stages are run on the finished models.", Arity = ArgumentArity.ZeroOrOne };
     private static readonly Option<string?> Model = new("--model") { Description = "Instead of a recipe: a model folder in Hugging Face layout." };
+    private static readonly Option<string?> Adapter = new("--adapter") { Description = "With --model: a folder with low-rank adapters in PEFT's layout, which are merged into the model." };
     private static readonly Option<string?> Data = new("--data") { Description = "With --model: a file, or a generator as NAME/SPLIT, such as arithmetic/test." };
     private static readonly Option<int> Count = new("--count") { Description = "With --data: at most so many rows.", DefaultValueFactory = _ => DefaultRows };
     private static readonly Option<string?> PassAtK = new("--pass-at-k") { Description = "The k of pass@k, such as 1,8 (default: 1 where the data has answers)." };
@@ -43,7 +44,7 @@ internal static class EvalCommand
     {
         var command = new Command("eval", "Measures pass@k, win rate, reward, KL and diversity of trained models.")
         {
-            RecipeFile, Model, Data, Count, PassAtK, Samples, Gold, JudgeUrl, JudgeModel, JudgeKey, JudgeQuestion, Reference, RewardModelFolder, Temperature, TopP, Length, Seed, Output, Set, Device, Json,
+            RecipeFile, Model, Adapter, Data, Count, PassAtK, Samples, Gold, JudgeUrl, JudgeModel, JudgeKey, JudgeQuestion, Reference, RewardModelFolder, Temperature, TopP, Length, Seed, Output, Set, Device, Json,
         };
         command.SetAction(parsed => Guard.Run(() => Run(parsed)));
         return command;
@@ -54,6 +55,8 @@ internal static class EvalCommand
         var (recipe, model) = (parsed.GetValue(RecipeFile), parsed.GetValue(Model));
         if (recipe is null == model is null)
             throw new BadInputException("eval: give either a recipe that was run, or --model DIR with --data SOURCE.");
+        if (recipe is not null && parsed.GetValue(Adapter) is not null)
+            throw new BadInputException("eval RECIPE: --adapter goes with --model DIR; a recipe names its adapters under model.adapter.");
         if (recipe is not null)
             RunRecipe(parsed, recipe);
         else
@@ -81,7 +84,7 @@ internal static class EvalCommand
         {
             Name = "eval",
             Seed = parsed.GetValue(Seed),
-            Model = new ModelSource { Path = ProgramPaths.Resolve(model) },
+            Model = new ModelSource { Path = ProgramPaths.Resolve(model), Adapter = parsed.GetValue(Adapter) },
             Stages = [Stage(parsed, ProgramPaths.Resolve(model), data)],
         };
         var (kept, json) = (parsed.GetValue(Output), parsed.GetValue(Json));
@@ -143,7 +146,7 @@ internal static class EvalCommand
     private static int Room(string model, DataSource source)
     {
         var positions = ModelFolder.ReadConfig(model).GenerationLength;
-        var tokenizer = TokenizerLoader.Load(model);
+        var tokenizer = TokenizerLoader.Load(ModelFolder.TokenizerFolder(model));
         var rows = source.Open(tokenizer);
         var longest = Enumerable.Range(0, rows.Count).Max(i => Prompting.Encode(tokenizer, rows[i].Prompt, rows[i].HasSpecialTokens).Length);
         return Math.Clamp(positions - longest, 1, DefaultLength);

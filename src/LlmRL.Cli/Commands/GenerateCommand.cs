@@ -14,6 +14,7 @@ internal static class GenerateCommand
     public static Command Create()
     {
         var model = new Option<string>("--model") { Description = "A model folder in Hugging Face layout.", Required = true };
+        var adapter = new Option<string?>("--adapter") { Description = "A folder with low-rank adapters in PEFT's layout, which are merged into the model." };
         var tokenizer = new Option<string?>("--tokenizer") { Description = "A tokenizer's file or folder (default: the model's own)." };
         var prompt = new Option<string?>("--prompt") { Description = "The text to complete." };
         var prompts = new Option<string?>("--prompts") { Description = "A file with one prompt a line (a line that starts with a quote is a JSON string)." };
@@ -26,25 +27,25 @@ internal static class GenerateCommand
         var json = new Option<bool>("--json") { Description = "One JSON object a completion." };
         var chat = new Option<bool>("--chat") { Description = "The prompt is a user's message; the model's chat template makes it a prompt." };
         var system = new Option<string?>("--system") { Description = "The system message before it, with --chat." };
-        var command = new Command("generate", "Samples completions of prompts.") { model, tokenizer, prompt, prompts, samples, temperature, topP, topK, length, seed, json, chat, system };
+        var command = new Command("generate", "Samples completions of prompts.") { model, adapter, tokenizer, prompt, prompts, samples, temperature, topP, topK, length, seed, json, chat, system };
         command.SetAction(parsed => Guard.Run(() =>
         {
             var options = new SamplingOptions { Temperature = parsed.GetValue(temperature), TopP = parsed.GetValue(topP), TopK = parsed.GetValue(topK), MaxNewTokens = parsed.GetValue(length) };
             var texts = Prompts(parsed.GetValue(prompt), parsed.GetValue(prompts));
-            Run(ProgramPaths.Resolve(parsed.GetValue(model)!), parsed.GetValue(tokenizer), texts, parsed.GetValue(samples), options, parsed.GetValue(seed), parsed.GetValue(json), new ChatOptions(parsed.GetValue(chat), parsed.GetValue(system)));
+            Run(ProgramPaths.Resolve(parsed.GetValue(model)!), parsed.GetValue(adapter), parsed.GetValue(tokenizer), texts, parsed.GetValue(samples), options, parsed.GetValue(seed), parsed.GetValue(json), new ChatOptions(parsed.GetValue(chat), parsed.GetValue(system)));
         }));
         return command;
     }
 
-    private static void Run(string folder, string? tokenizerSpec, string[] prompts, int samples, SamplingOptions options, ulong seed, bool json, ChatOptions chat)
+    private static void Run(string folder, string? adapter, string? tokenizerSpec, string[] prompts, int samples, SamplingOptions options, ulong seed, bool json, ChatOptions chat)
     {
         if (samples < 1)
             throw new BadInputException($"--n {samples}: ask for at least one completion.");
         if (chat is { IsOn: false, System: not null })
             throw new BadInputException("generate: --system is a message before the user's: give --chat too.");
         Devices.Choose("cpu");
-        using var model = ModelFolder.Load(folder, trainable: false);
-        var tokenizer = TokenizerLoader.Load(tokenizerSpec is null ? folder : ProgramPaths.Resolve(tokenizerSpec));
+        using var model = adapter is null ? ModelFolder.Load(folder, trainable: false) : ModelFolder.LoadMerged(folder, ProgramPaths.Resolve(adapter), trainable: false);
+        var tokenizer = TokenizerLoader.Load(tokenizerSpec is null ? ModelFolder.TokenizerFolder(folder) : ProgramPaths.Resolve(tokenizerSpec));
         using var engine = new RolloutEngine(model.DecoderWeights());
         options = options with { StopIds = model.Config.StopIds(tokenizer.EosId) };
         var encoded = prompts.Select(text => chat.IsOn ? Prompting.EncodeRendered(tokenizer, ChatPrompts.Render(tokenizer, text, chat.System)) : Prompting.Encode(tokenizer, text)).ToArray();

@@ -74,7 +74,7 @@ public sealed record Dpo : OfflineStage, IValidated
     }
 
     /// <inheritdoc/>
-    public override Transformer LoadModel(StageContext context) => context.LoadModel(Policy);
+    public override Transformer LoadModel(StageContext context) => context.LoadTrained(Policy, Lora);
 
     /// <inheritdoc/>
     public override EncodedExample Encode(Example example, StageContext context) => EncodePreference(example, context);

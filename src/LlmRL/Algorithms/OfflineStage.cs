@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using LlmRL.Data;
 using LlmRL.Models;
+using LlmRL.Models.Lora;
 using LlmRL.Recipes;
 using LlmRL.Runs;
 using LlmRL.Training;
@@ -18,6 +19,9 @@ public abstract record OfflineStage : TrainingStage
 
     /// <summary>The model to start from: an earlier stage, a folder, or <c>base</c> for the recipe's model.</summary>
     public string Policy { get; init; } = Recipe.BaseModel;
+
+    /// <summary>Low-rank adapters that are trained in place of all weights; by default there are none.</summary>
+    public LoraOptions? Lora { get; init; }
 
     /// <summary>Rows per step.</summary>
     [Range(1, 1 << 20)]

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using LlmRL.Advantages;
 using LlmRL.Alarms;
 using LlmRL.Losses;
+using LlmRL.Models.Lora;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
 using LlmRL.Rewards;
@@ -52,6 +53,12 @@ public abstract record OnlineStage : TrainingStage, IValidated
 
     /// <summary>The model to start from: an earlier stage, a folder, or <c>base</c> for the recipe's model.</summary>
     public required string Policy { get; init; }
+
+    /// <summary>
+    /// Low-rank adapters that are trained in place of all weights, the value network's too; by default there are none. The reference is then the policy without
+    /// them.
+    /// </summary>
+    public LoraOptions? Lora { get; init; }
 
     /// <summary>The policy that the KL is measured against; by default where <see cref="Policy"/> starts from, usually the SFT policy.</summary>
     public string? Reference { get; init; }
@@ -174,6 +181,8 @@ public abstract record OnlineStage : TrainingStage, IValidated
             yield return (SyncRefModel ? nameof(SyncRefModel) : nameof(AdaptiveKl), "there is no reference policy while beta is 0; give beta a value above 0");
         else if (AdaptiveKl is not null && Beta <= 0)
             yield return (nameof(AdaptiveKl), "beta is where the controller starts; give it a value above 0");
+        if (SyncRefModel && Lora is not null)
+            yield return (nameof(SyncRefModel), "with lora the reference is the policy's own weights, which nothing changes; take out sync_ref_model or lora");
         if (RewardClipRange is { } range && (range.Count != 2 || range[0] > range[1]))
             yield return (nameof(RewardClipRange), $"[{string.Join(", ", range)}] is no range; write [LOW, HIGH]");
         if (SoftOverlongCache > MaxCompletionLength)

@@ -25,7 +25,7 @@ public sealed record RewardModel : OfflineStage
     public DataSource? CenterOn { get; init; }
 
     /// <inheritdoc/>
-    public override Transformer LoadModel(StageContext context) => context.LoadModel(Policy, scalarHead: true);
+    public override Transformer LoadModel(StageContext context) => context.LoadTrained(Policy, Lora, scalarHead: true);
 
     /// <inheritdoc/>
     public override EncodedExample Encode(Example example, StageContext context) => EncodePreference(example, context);

@@ -21,7 +21,7 @@ public sealed record Sft : OfflineStage
     public bool AssistantOnlyLoss { get; init; }
 
     /// <inheritdoc/>
-    public override Transformer LoadModel(StageContext context) => context.LoadModel(Policy);
+    public override Transformer LoadModel(StageContext context) => context.LoadTrained(Policy, Lora);
 
     /// <inheritdoc/>
     public override EncodedExample Encode(Example example, StageContext context)

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LlmRL.Algorithms;
 using LlmRL.Models;
+using LlmRL.Models.Lora;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
 using LlmRL.Rewards;
@@ -41,7 +42,8 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
             MatmulGflops = limit.FlopsPerSecond / 1e9,
             MatmulGflopsMedian = limit.MedianFlopsPerSecond / 1e9,
             ReadGbps = limit.BytesPerSecond / 1e9,
-            FractionOfLimit = PhaseCost.LeastSeconds(phase, config, shape, limit.FlopsPerSecond, limit.BytesPerSecond) / seconds.Median,
+            // The limit is that of training all weights.
+            FractionOfLimit = settings.LoraRank is not null ? null : PhaseCost.LeastSeconds(phase, config, shape, limit.FlopsPerSecond, limit.BytesPerSecond) / seconds.Median,
             Parts = new(steps[0].Keys.Where(name => name.StartsWith(PartPrefix, StringComparison.Ordinal))
                 .Select(name => KeyValuePair.Create(name[PartPrefix.Length..], Spread.Of(steps.Select(step => step[name])).Median))),
         };
@@ -183,8 +185,9 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
         var steps = settings.WarmUp + settings.Steps;
         var policy = LlmRL.Recipes.Recipe.BaseModel;
         var reward = new RegexReward { Pattern = text.RewardPattern };
-        OnlineStage Online(OnlineStage stage) => stage with { MaxCompletionLength = shape.CompletionLength, PromptsPerStep = shape.Batch, LogCompletionsSteps = 0, LearningRate = LearningRate };
-        OfflineStage Offline(OfflineStage stage) => stage with { BatchSize = shape.Batch, LearningRate = LearningRate };
+        var lora = settings.LoraRank is { } rank ? new LoraOptions { R = rank, Alpha = 2 * rank } : null;
+        OnlineStage Online(OnlineStage stage) => stage with { Lora = lora, MaxCompletionLength = shape.CompletionLength, PromptsPerStep = shape.Batch, LogCompletionsSteps = 0, LearningRate = LearningRate };
+        OfflineStage Offline(OfflineStage stage) => stage with { Lora = lora, BatchSize = shape.Batch, LearningRate = LearningRate };
         return phase switch
         {
             BenchPhase.Sft => Offline(new Sft { Name = StageName, Steps = steps, Data = data }),

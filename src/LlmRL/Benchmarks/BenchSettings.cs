@@ -36,6 +36,9 @@ public sealed record BenchSettings
     /// <summary><see cref="BenchShape.CompletionLength"/> in place of the phase's own.</summary>
     public int? CompletionLength { get; init; }
 
+    /// <summary>Rank of adapters on all projections, which are trained in place of the weights; null: all weights are trained.</summary>
+    public int? LoraRank { get; init; }
+
     /// <summary>n of the matrix product that is the limit, see <see cref="MachineLimit"/>.</summary>
     public int MatrixSize { get; init; } = MachineLimit.DefaultSize;
 
@@ -58,6 +61,8 @@ public sealed record BenchSettings
             throw new BadInputException($"--vocab {Vocabulary}: it must be between 16 and {1 << 20}.");
         if (Steps < 1 || WarmUp < 0)
             throw new BadInputException(Steps < 1 ? $"--steps {Steps}: it must be 1 or more." : $"--warm-up {WarmUp}: it must be 0 or more.");
+        if (LoraRank < 1)
+            throw new BadInputException($"--lora {LoraRank}: it is the adapters' rank, 1 or more.");
         return config with { VocabSize = Vocabulary ?? config.VocabSize };
     }
 

@@ -63,7 +63,7 @@ public sealed class Mlp : IDisposable
     public void Save(string folder, object about)
     {
         Directory.CreateDirectory(folder);
-        WeightWriter.Write(Parameters, folder, long.MaxValue);
+        WeightWriter.Write(Parameters, adapters: null, folder, long.MaxValue);
         AtomicFile.WriteAllText(Path.Combine(folder, "config.json"), JsonSerializer.Serialize(about, JsonLayout.Indented) + "\n");
     }
 

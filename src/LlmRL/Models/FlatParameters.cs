@@ -105,10 +105,13 @@ public sealed class FlatParameters : IDisposable
                 _ => 0,
             };
             var values = new float[spec.Elements];
-            if (std == 0)
+            var key = CounterRandom.Key(seed, CounterRandom.Hash(spec.Name));
+            if (spec.Init == ParameterInit.KaimingUniform)
+                FillUniform(values, 1 / Math.Sqrt(spec.Shape[1]), new RandomStream(key));
+            else if (std == 0)
                 Array.Fill(values, spec.Init == ParameterInit.One ? 1f : 0f);
             else
-                FillNormal(values, std, CounterRandom.Key(seed, CounterRandom.Hash(spec.Name)));
+                FillNormal(values, std, key);
             using var source = tensor(values, spec.Shape);
             this[spec.Name].copy_(source);
         }
@@ -121,6 +124,12 @@ public sealed class FlatParameters : IDisposable
             view.Dispose();
         Gradients?.Dispose();
         Values.Dispose();
+    }
+
+    private static void FillUniform(Span<float> values, double bound, RandomStream stream)
+    {
+        foreach (ref var value in values)
+            value = (float)(bound * (2 * stream.NextDouble() - 1));
     }
 
     private static void FillNormal(float[] values, double std, ulong key)

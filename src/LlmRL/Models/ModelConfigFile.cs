@@ -118,7 +118,7 @@ public static class ModelConfigFile
         ? (JsonNode?)config.EosTokenId
         : new JsonArray([.. new[] { config.EosTokenId }.OfType<int>().Concat(config.MoreEosTokenIds).Select(id => (JsonNode)id)]);
 
-    private static JsonObject ReadJson(string path)
+    internal static JsonObject ReadJson(string path)
     {
         if (!File.Exists(path))
             throw new BadInputException($"{path}: no such file. A model is a folder in Hugging Face layout with config.json, or a config file.");

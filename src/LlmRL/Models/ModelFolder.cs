@@ -1,3 +1,4 @@
+using LlmRL.Models.Lora;
 using LlmRL.Runs;
 using LlmRL.Tokenization;
 using static TorchSharp.torch;
@@ -13,14 +14,20 @@ public static class ModelFolder
     internal const string ConfigName = "config.json";
     private const string GenerationName = "generation_config.json", ShiftKey = "score_shift";
 
-    /// <summary>Whether a path looks like a model folder.</summary>
-    public static bool IsModel(string path) => File.Exists(Path.Combine(path, ConfigName));
+    /// <summary>Whether a path looks like a model folder; a folder with adapters alone stands for their base with them merged into it.</summary>
+    public static bool IsModel(string path) => File.Exists(Path.Combine(path, ConfigName)) || AdapterFolder.IsAdapter(path);
 
     /// <summary>The architecture of the model in a folder.</summary>
     /// <exception cref="BadInputException">There is none, or its config cannot be read.</exception>
-    public static ModelConfig ReadConfig(string folder) => Directory.Exists(folder)
+    public static ModelConfig ReadConfig(string folder) => AdapterFolder.IsAdapter(folder)
+        ? ReadConfig(AdapterFolder.BaseOf(folder))
+        : Directory.Exists(folder)
         ? ModelConfigFile.WithGeneration(ModelConfigFile.Read(Path.Combine(folder, ConfigName)), Path.Combine(folder, GenerationName))
         : throw new BadInputException($"{folder}: no such model folder. It must hold config.json and model.safetensors in Hugging Face layout.");
+
+    /// <summary>Where the tokenizer of a model folder is looked for: adapters without one have their base's.</summary>
+    public static string TokenizerFolder(string folder) =>
+        AdapterFolder.IsAdapter(folder) && !TokenizerLoader.Has(folder) ? TokenizerFolder(AdapterFolder.BaseOf(folder)) : folder;
 
     /// <summary>Checks, without reading the weights, that a folder's files are whole and that every tensor is there in the right shape.</summary>
     /// <returns>Whether it is a reward or value model: whether it has a scalar head.</returns>
@@ -28,6 +35,8 @@ public static class ModelFolder
     public static bool Check(string folder)
     {
         var config = ReadConfig(folder);
+        if (AdapterFolder.IsAdapter(folder))
+            return Check(AdapterFolder.BaseOf(folder)) | AdapterFolder.Check(folder, config);
         var hasScore = ModelConfigFile.HasScalarHead(Path.Combine(folder, ConfigName));
         using var files = WeightFiles.Open(folder, ModelConfigFile.WeightNames(Path.Combine(folder, ConfigName)));
         foreach (var part in ParameterLayout.Of(config, hasScore).SelectMany(spec => spec.Parts))
@@ -44,6 +53,8 @@ public static class ModelFolder
     /// <exception cref="BadInputException">A file is missing or damaged, or a tensor is missing or of another shape.</exception>
     public static Transformer Load(string folder, bool scalarHead = false, bool trainable = true, Device? device = null, ulong seed = 0)
     {
+        if (AdapterFolder.IsAdapter(folder))
+            return LoadMerged(AdapterFolder.BaseOf(folder), folder, scalarHead, trainable, device, seed);
         var configPath = Path.Combine(folder, ConfigName);
         var config = ReadConfig(folder);
         var hasScore = ModelConfigFile.HasScalarHead(configPath);
@@ -72,6 +83,30 @@ public static class ModelFolder
         return model;
     }
 
+    /// <summary>Loads a model and merges adapters into it.</summary>
+    /// <param name="folder">The model's folder.</param>
+    /// <param name="adapter">A folder with adapters in PEFT's layout.</param>
+    /// <param name="scalarHead">As of <see cref="Load"/>.</param>
+    /// <param name="trainable">Whether gradients are kept.</param>
+    /// <param name="device">Where it goes.</param>
+    /// <param name="seed">Seed of a fresh scalar head.</param>
+    /// <exception cref="BadInputException">A file is missing or damaged, or the adapters do not fit the model.</exception>
+    public static Transformer LoadMerged(string folder, string adapter, bool scalarHead = false, bool trainable = true, Device? device = null, ulong seed = 0)
+    {
+        var model = Load(folder, scalarHead, trainable, device, seed);
+        try
+        {
+            AdapterFolder.MergeInto(model, adapter);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+
+        return model;
+    }
+
     /// <summary>Memory is reserved for what the weight files can hold, not for what a damaged config says. A byte holds one number at most, in a deflated archive a thousand.</summary>
     private static void CheckSize(string folder, ModelConfig config)
     {
@@ -82,7 +117,7 @@ public static class ModelFolder
     }
 
     /// <summary>
-    /// Writes a model into a folder: each file appears whole or not at all.
+    /// Writes a model into a folder, adapters merged into its weights: each file appears whole or not at all.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="folder">Where it goes; created where it is absent.</param>
@@ -94,7 +129,7 @@ public static class ModelFolder
         var extra = new Dictionary<string, double>();
         if (model.ScoreShift != 0)
             extra[ShiftKey] = model.ScoreShift;
-        WeightWriter.Write(model.Parameters, folder, maxShardBytes);
+        WeightWriter.Write(model.Parameters, model.Adapters, folder, maxShardBytes);
         tokenizer?.Save(folder);
         if (!model.HasScalarHead)
             AtomicFile.WriteAllText(Path.Combine(folder, GenerationName), ModelConfigFile.WriteGeneration(model.Config));

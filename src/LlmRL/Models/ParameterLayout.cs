@@ -15,6 +15,9 @@ public enum ParameterInit
     /// <summary>Zeros.</summary>
     Zero,
 
+    /// <summary>U(−1/√inputs, 1/√inputs): PyTorch's linear layers (He et al. 2015 with a = √5), and A of a low-rank adapter.</summary>
+    KaimingUniform,
+
     /// <summary>N(0, 1/(D + 1)): the scalar head (Stiennon et al. 2020, arXiv 2009.01325; Huang et al. 2024, arXiv 2403.17031).</summary>
     ScalarHead,
 }

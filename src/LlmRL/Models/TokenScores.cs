@@ -77,7 +77,7 @@ public sealed class TokenScores : IDisposable
             return fused.Backward(LogProbs.grad, Entropies?.grad);
         using var scope = NewDisposeScope();
         var head = model.Parameters[model.HeadName];
-        var headGradient = model.Parameters.Gradient(model.HeadName);
+        var headGradient = model.Parameters.Trainable ? model.Parameters.Gradient(model.HeadName) : null;
         var gradients = new List<Tensor>();
         foreach (var (start, count) in Chunks())
         {
@@ -85,6 +85,8 @@ public sealed class TokenScores : IDisposable
             var logSoftmax = kept ?? LogSoftmax(start, count);
             var logits = LogitGradient(logSoftmax, start, count);
             gradients.Add(logits.matmul(head).MoveToOuterDisposeScope());
+            if (headGradient is null)
+                continue;
             headGradient.add_(logits.t().matmul(hidden.narrow(0, start, count)));
             if (model.Parameters.Find(Transformer.HeadBiasName) is not null)
                 model.Parameters.Gradient(Transformer.HeadBiasName).add_(logits.sum(0L));

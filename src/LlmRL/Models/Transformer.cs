@@ -1,4 +1,5 @@
 using LlmRL.Models.Kernels;
+using LlmRL.Models.Lora;
 using LlmRL.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -17,6 +18,8 @@ public sealed class Transformer : IDisposable
     private readonly Dictionary<(int Length, int Window), Tensor> causalMasks = [];
     private readonly RotaryTables? rotary;
     private FusedTransformer? fused;
+    private LoraKernels? loraKernels;
+    private bool adaptersOff;
 
     /// <summary>Reserves the weights of an architecture, all zero.</summary>
     /// <param name="config">The architecture.</param>
@@ -45,6 +48,15 @@ public sealed class Transformer : IDisposable
     /// <summary>All weights and gradients.</summary>
     public FlatParameters Parameters { get; }
 
+    /// <summary>Low-rank adapters, which are trained in place of <see cref="Parameters"/>; null where there are none.</summary>
+    public LoraAdapters? Adapters { get; private set; }
+
+    /// <summary>What training changes: the adapters where there are any.</summary>
+    public FlatParameters TrainedParameters => Adapters?.Parameters ?? Parameters;
+
+    /// <summary>Whether a forward pass may be followed by a backward pass.</summary>
+    public bool IsTrainable => (ActiveAdapters?.Parameters ?? Parameters).Trainable;
+
     /// <summary>Added to every scalar score: shifts a reward model's scores so that demonstrations average 0. Saved beside the weights.</summary>
     public double ScoreShift { get; set; }
 
@@ -60,6 +72,19 @@ public sealed class Transformer : IDisposable
     /// <summary>Name of the head's bias (V), which few architectures have.</summary>
     public const string HeadBiasName = "head_bias";
 
+    private LoraAdapters? ActiveAdapters => adaptersOff ? null : Adapters;
+
+    /// <summary>Gives the model adapters, which it owns from then on. Its own weights must be frozen.</summary>
+    public void Attach(LoraAdapters adapters)
+    {
+        if (Parameters.Trainable || Adapters is not null)
+            throw new InvalidOperationException(Adapters is null ? "a model with adapters keeps no gradients of its own" : "the model has adapters already");
+        Adapters = adapters;
+    }
+
+    /// <summary>Switches the adapters off until the result is disposed of: the model is then the one that training started from.</summary>
+    public IDisposable WithoutAdapters() => new AdaptersOff(this);
+
     /// <summary>The final hidden states, after the last norm.</summary>
     /// <param name="batch">N tokens of B sequences.</param>
     /// <returns>(N, D), with the autograd graph when the model is trainable and gradients are enabled.</returns>
@@ -68,20 +93,22 @@ public sealed class Transformer : IDisposable
         if (batch.MaxLength > Config.ContextLength)
             throw new BadInputException($"a sequence of {batch.MaxLength} tokens is longer than the model's {Config.ContextLength} positions; shorten prompts or completions, or raise max_position_embeddings.");
         if (UsesKernels)
-            return (fused ??= Fused()).Hidden(batch);
+            return (fused ??= Fused()).Hidden(batch, ActiveAdapters is { } adapters ? loraKernels ??= new LoraKernels(adapters) : null);
         using var scope = NewDisposeScope();
         var x = Functional.embedding(Parameters["embed"], batch.Ids);
         if (Config.Positions == PositionKind.Learned)
             x = x + Functional.embedding(Parameters["positions"], batch.Positions);
         var attention = new AttentionInputs(this, batch);
+        var read = new LoraInputs(ActiveAdapters, batch);
         for (var layer = 0; layer < layers.Length; layer++)
         {
             var names = layers[layer];
             using var layerScope = NewDisposeScope();
-            var mixed = attention.Attend(Linear(Norm(x, names.AttentionNorm, names.AttentionNormBias), names.Qkv, names.QkvBias), layer);
-            var middle = x + Linear(mixed, names.Output, names.OutputBias);
+            Tensor Project(Tensor input, string weight, string bias, LoraPlace place) => read.Adapt(weight, LoraPass.Number(layer, place), input, Linear(input, weight, bias));
+            var mixed = attention.Attend(Project(Norm(x, names.AttentionNorm, names.AttentionNormBias), names.Qkv, names.QkvBias, LoraPlace.Qkv), layer);
+            var middle = x + Project(mixed, names.Output, names.OutputBias, LoraPlace.Output);
             var mlpInput = Norm(Config.ParallelResidual ? x : middle, names.MlpNorm, names.MlpNormBias);
-            x = middle + Linear(Gate(Linear(mlpInput, names.Up, names.UpBias)), names.Down, names.DownBias);
+            x = middle + Project(Gate(Project(mlpInput, names.Up, names.UpBias, LoraPlace.Up)), names.Down, names.DownBias, LoraPlace.Down);
             x.MoveToOuterDisposeScope();
         }
 
@@ -94,7 +121,7 @@ public sealed class Transformer : IDisposable
         if (!HasScalarHead)
             throw new InvalidOperationException("this model has a language model's head");
         using var scope = NewDisposeScope();
-        return (hidden.matmul(Parameters[ParameterLayout.ScoreName].t()).squeeze(-1) + ScoreShift).MoveToOuterDisposeScope();
+        return (hidden.matmul((ActiveAdapters?.Parameters ?? Parameters)[ParameterLayout.ScoreName].t()).squeeze(-1) + ScoreShift).MoveToOuterDisposeScope();
     }
 
     /// <summary>Logits of every position, (N, V). For tests and small inputs: training and rollouts use <see cref="TokenScores"/> and the decoding path.</summary>
@@ -111,6 +138,9 @@ public sealed class Transformer : IDisposable
             throw new InvalidOperationException("the decoding path on the CPU needs weights on the CPU");
         return Pointers(Parameters.Find);
     }
+
+    /// <summary>The same with other tensors in place of some weights.</summary>
+    internal DecoderWeights DecoderWeights(IReadOnlyDictionary<string, Tensor> replaced) => Pointers(name => replaced.GetValueOrDefault(name) ?? Parameters.Find(name));
 
     /// <summary>Pointers to the gradients, laid out as the weights.</summary>
     private DecoderWeights DecoderGradients() => Pointers(name => Parameters.Find(name) is null ? null : Parameters.Gradient(name));
@@ -160,6 +190,7 @@ public sealed class Transformer : IDisposable
         foreach (var mask in causalMasks.Values)
             mask.Dispose();
         rotary?.Dispose();
+        Adapters?.Dispose();
         Parameters.Dispose();
     }
 
@@ -203,6 +234,20 @@ public sealed class Transformer : IDisposable
         var nothing = full([length, length], double.NegativeInfinity, dtype: ScalarType.Float32, device: Device);
         mask = window < length ? nothing.triu(1) + nothing.tril(-window) : nothing.triu(1);
         return causalMasks[(length, window)] = mask.DetachFromDisposeScope();
+    }
+
+    private sealed class AdaptersOff : IDisposable
+    {
+        private readonly Transformer model;
+        private readonly bool before;
+
+        public AdaptersOff(Transformer model)
+        {
+            (this.model, before) = (model, model.adaptersOff);
+            model.adaptersOff = true;
+        }
+
+        public void Dispose() => model.adaptersOff = before;
     }
 
     /// <summary>What attention needs of a batch, made once and used by every layer.</summary>

@@ -1,15 +1,18 @@
 using System.Text.Json;
+using LlmRL.Models.Lora;
 using LlmRL.Runs;
+using static TorchSharp.torch;
 
 namespace LlmRL.Models;
 
 /// <summary>Writes a model's weights under their Hugging Face names: one file, or shards with an index where they are large.</summary>
 internal static class WeightWriter
 {
-    public static void Write(FlatParameters parameters, string folder, long maxShardBytes)
+    /// <summary>Writes a model's weights into a folder, its adapters merged into them matrix by matrix.</summary>
+    public static void Write(FlatParameters parameters, LoraAdapters? adapters, string folder, long maxShardBytes)
     {
         using var host = parameters.Values.detach().cpu();
-        var items = Items(parameters, host);
+        var items = Items(parameters, host, adapters);
         var shards = Shards(items, maxShardBytes);
         if (shards.Count == 1)
         {
@@ -30,6 +33,14 @@ internal static class WeightWriter
             new { metadata = new { total_size = items.Sum(Bytes) }, weight_map = map }, JsonLayout.Indented) + "\n");
         // A reader takes the single file first: one that an earlier save left would hide the shards.
         File.Delete(Path.Combine(folder, WeightFiles.SafetensorsName));
+    }
+
+    /// <summary>Writes parameters into one file.</summary>
+    public static void WriteFile(FlatParameters parameters, string path, IReadOnlyDictionary<string, string> metadata)
+    {
+        using var host = parameters.Values.detach().cpu();
+        var items = Items(parameters, host, adapters: null);
+        AtomicFile.Write(path, stream => SafetensorsWriter.Write(stream, items, metadata));
     }
 
     /// <summary>Consecutive items up to the limit; one that is larger has a shard of its own.</summary>
@@ -54,7 +65,7 @@ internal static class WeightWriter
 
     private static long Bytes(SafetensorsWriter.Item item) => item.Shape.Aggregate((long)sizeof(float), (product, length) => product * length);
 
-    private static List<SafetensorsWriter.Item> Items(FlatParameters parameters, TorchSharp.torch.Tensor host)
+    private static List<SafetensorsWriter.Item> Items(FlatParameters parameters, Tensor host, LoraAdapters? adapters)
     {
         var items = new List<SafetensorsWriter.Item>();
         foreach (var (spec, start) in parameters.Specs.Zip(parameters.Offsets))
@@ -66,12 +77,25 @@ internal static class WeightWriter
                 items.Add(new SafetensorsWriter.Item(part.HuggingFaceName, part.FileShape, destination =>
                 {
                     using var slice = host.narrow(0, begin, part.Elements);
-                    part.ToFile(Native.NativeTorch.AsSpan<float>(slice), destination);
+                    using var merged = Merged(adapters, spec, part, slice);
+                    part.ToFile(Native.NativeTorch.AsSpan<float>(merged ?? slice), destination);
                 }));
                 offset += part.Elements;
             }
         }
 
         return items;
+    }
+
+    /// <summary>A part with its adapter merged into it, or the trained one in its place; null where it is as it was.</summary>
+    private static Tensor? Merged(LoraAdapters? adapters, ParameterSpec spec, ParameterPart part, Tensor slice)
+    {
+        if (adapters is not null && spec.Name == ParameterLayout.ScoreName)
+            return adapters.Parameters[spec.Name].detach().cpu();
+        if (adapters?.Find(spec.Name) is not { } linear || linear.Blocks.ToList().FindIndex(block => block.Base.HuggingFaceName == part.HuggingFaceName) is not (>= 0 and var index))
+            return null;
+        var rows = slice.view(part.Shape).clone();
+        adapters.AddTo(linear, index, rows);
+        return rows;
     }
 }

@@ -47,9 +47,10 @@ internal static partial class FinishedStages
         foreach (var folder in new[] { temporary, target }.Where(Directory.Exists))
             Directory.Delete(folder, recursive: true);
         Directory.CreateDirectory(temporary);
-        foreach (var file in Directory.GetFiles(source))
+        foreach (var file in Directory.GetFiles(source, "*", SearchOption.AllDirectories))
         {
-            var copy = Path.Combine(temporary, Path.GetFileName(file));
+            var copy = Path.Combine(temporary, Path.GetRelativePath(source, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
             if (OperatingSystem.IsWindows() || Link(file, copy) != 0)
                 File.Copy(file, copy);
         }

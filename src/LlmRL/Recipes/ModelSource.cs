@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using LlmRL.Models;
+using LlmRL.Models.Lora;
 using LlmRL.Recipes.Binding;
 using LlmRL.Tokenization;
 
@@ -10,6 +11,9 @@ public sealed record ModelSource : IValidated
 {
     /// <summary>A folder in Hugging Face layout: config, weights, tokenizer.</summary>
     public string? Path { get; init; }
+
+    /// <summary>A folder with adapters in PEFT's layout, which are merged into the weights of <see cref="Path"/>.</summary>
+    public string? Adapter { get; init; }
 
     /// <summary>A <c>config.json</c> of an architecture: weights are drawn from the recipe's seed. Its vocabulary size becomes the tokenizer's.</summary>
     public string? Config { get; init; }
@@ -45,6 +49,10 @@ public sealed record ModelSource : IValidated
                 : $"{Path}: no such folder; name one with --set model.path=FOLDER, relative to the current folder");
         }
 
+        if (Adapter is not null && Path is null)
+            yield return (nameof(Adapter), "adapters belong to a model with weights; name its folder under path");
+        else if (Adapter is not null && !AdapterFolder.IsAdapter(ProgramPaths.Resolve(Adapter)))
+            yield return (nameof(Adapter), $"{Adapter}: no adapters here; a folder with adapter_config.json and adapter_model.safetensors was expected");
         if (Config is not null && !File.Exists(ProgramPaths.Resolve(Config)))
             yield return (nameof(Config), $"{Config}: no such file; name a config.json, such as one in models/");
         if (Tokenizer is not null and not ("bytes" or "characters" or "words") && ProgramPaths.Resolve(Tokenizer) is var place && !File.Exists(place) && !Directory.Exists(place))
@@ -55,7 +63,7 @@ public sealed record ModelSource : IValidated
     public Tokenizer OpenTokenizer()
     {
         if (Tokenizer is not ("characters" or "words"))
-            return TokenizerLoader.Load(ProgramPaths.Resolve(Tokenizer ?? Path!));
+            return TokenizerLoader.Load(Tokenizer is null ? ModelFolder.TokenizerFolder(ProgramPaths.Resolve(Path!)) : ProgramPaths.Resolve(Tokenizer));
         var data = VocabularyData!.Open();
         var texts = Enumerable.Range(0, data.Count).Select(i => data[i]).SelectMany(example =>
             new[] { example.Prompt + example.Completion, example.Chosen, example.Rejected }.OfType<string>());

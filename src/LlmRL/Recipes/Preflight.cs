@@ -3,6 +3,7 @@ using LlmRL.Data;
 using LlmRL.Evaluation;
 using LlmRL.Evaluation.Judges;
 using LlmRL.Models;
+using LlmRL.Models.Lora;
 using LlmRL.Rewards;
 using LlmRL.Training;
 
@@ -81,7 +82,7 @@ internal sealed class Preflight
             return;
         }
 
-        var hasHead = ModelFolder.Check(folder);
+        var hasHead = environment.CheckFiles(reference.Name, folder);
         if (hasHead && reference.ScalarHead == false)
             throw new BadInputException($"{folder} is a reward model (it has a scalar head), which writes no text; name a language model.");
         if (!hasHead && reference.ScalarHead == true)
@@ -102,6 +103,7 @@ internal sealed class Preflight
     private void CheckOffline(OfflineStage stage, string key)
     {
         var context = new StageContext(stage, environment);
+        CheckTargets(stage.Lora, stage.Policy, key);
         Blame($"{key}.data", () =>
         {
             if (IsStillToCome(stage.Data))
@@ -122,9 +124,18 @@ internal sealed class Preflight
             Blame($"{key}.center_on", () => Require(context.Open(demonstrations)[0], example => example.Completion, "center_on needs demonstrations", "completion"));
     }
 
+    private void CheckTargets(LoraOptions? lora, string model, string key)
+    {
+        if (lora is not null)
+            Blame($"{key}.lora.target_modules", () => LoraLayout.Of(ConfigOf(model), lora));
+    }
+
     private void CheckOnline(OnlineStage stage, string key)
     {
         var context = new StageContext(stage, environment);
+        CheckTargets(stage.Lora, stage.Policy, key);
+        if (stage.ValueModel is { } value)
+            CheckTargets(stage.Lora, value, key);
         Blame($"{key}.reward", stage.Reward.Check);
         Blame($"{key}.data", () =>
         {

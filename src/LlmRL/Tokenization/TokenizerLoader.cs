@@ -57,6 +57,9 @@ public static class TokenizerLoader
         return WithChatTemplate(Read(found, home, spec), home);
     }
 
+    /// <summary>Whether a folder itself has a tokenizer.</summary>
+    public static bool Has(string folder) => Directory.Exists(folder) && Find(folder) is not null;
+
     private static Tokenizer WithChatTemplate(Tokenizer tokenizer, string folder)
     {
         tokenizer.ChatTemplateSource = ChatTemplateFiles.Find(folder, tokenizer);

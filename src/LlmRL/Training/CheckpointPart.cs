@@ -1,4 +1,5 @@
 using LlmRL.Models;
+using LlmRL.Models.Lora;
 using LlmRL.Runs;
 using static TorchSharp.torch;
 
@@ -13,8 +14,18 @@ public sealed record CheckpointPart(string Name, AdamW? Optimizer, Func<FrozenNe
 {
     private const string OptimizerName = "optimizer.safetensors", MomentName = "exp_avg", SquaredMomentName = "exp_avg_sq";
 
-    /// <summary>A transformer in Hugging Face layout; with the tokenizer where it is the policy.</summary>
-    public static CheckpointPart Of(string name, Transformer model, AdamW? optimizer, StageContext context) => new(
+    /// <summary>A transformer in Hugging Face layout, with the tokenizer where it is the policy; of one with adapters, which alone change, the adapters.</summary>
+    public static CheckpointPart Of(string name, Transformer model, AdamW? optimizer, StageContext context) => model.Adapters is { } adapters
+        ? new(name, optimizer, () => CopyOf(adapters), folder => AdapterFolder.Load(folder, adapters))
+        : Whole(name, model, optimizer, context);
+
+    private static FrozenNetwork CopyOf(LoraAdapters adapters)
+    {
+        var copy = adapters.Copy();
+        return new FrozenNetwork(copy, folder => AdapterFolder.Save(copy, folder));
+    }
+
+    private static CheckpointPart Whole(string name, Transformer model, AdamW? optimizer, StageContext context) => new(
         name, optimizer,
         () =>
         {

@@ -30,8 +30,9 @@ public static class OfflineLoop
             var batch = Take(stage, context, data, order, step, models.ContextLength);
             if (stage.ReferenceModel is not null)
                 clock.Time("reference", () => budget.Run(size => models.AddReferenceLogProbs(batch, size)));
+            StageContext.DrawDropout(models.Trained, models.Optimizer);
             var metrics = clock.Time("forward_backward", () => budget.Run(
-                size => Accumulate(stage with { MicroBatchTokens = size }, models.Trained, batch, train: true), undo: models.Trained.Parameters.ZeroGradients));
+                size => Accumulate(stage with { MicroBatchTokens = size }, models.Trained, batch, train: true), undo: models.Trained.TrainedParameters.ZeroGradients));
             var learningRate = stage.LearningRateAt(step);
             var norm = clock.Time("optimizer", () => context.Guard(step, metrics, () => models.Optimizer.Step(learningRate),
                 reason => SavedBatch.Save(context, stage with { MicroBatchTokens = budget.Tokens }, step, reason, models.Trained, batch)));

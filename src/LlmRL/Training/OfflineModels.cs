@@ -13,9 +13,9 @@ public sealed class OfflineModels : IDisposable
     public OfflineModels(OfflineStage stage, StageContext context)
     {
         Trained = stage.LoadModel(context);
-        Optimizer = new AdamW(Trained.Parameters, stage.OptimizerOptions());
+        Optimizer = new AdamW(Trained.TrainedParameters, stage.OptimizerOptions());
         if (stage.ReferenceModel is { } source)
-            reference = context.LoadModel(source, trainable: false);
+            reference = context.LoadReference(source, stage.Policy, Trained);
     }
 
     /// <summary>The model that is trained.</summary>
@@ -38,6 +38,7 @@ public sealed class OfflineModels : IDisposable
     internal static void AddReferenceLogProbs(Transformer reference, IReadOnlyList<EncodedExample> batch, int microBatchTokens)
     {
         using var guard = no_grad();
+        using var off = reference.WithoutAdapters();
         foreach (var micro in MicroBatches.Split(batch, example => example.Length, microBatchTokens))
         {
             using var scope = NewDisposeScope();
@@ -53,7 +54,8 @@ public sealed class OfflineModels : IDisposable
     public void Dispose()
     {
         Trained.Dispose();
-        reference?.Dispose();
+        if (reference != Trained)
+            reference?.Dispose();
         Optimizer.Dispose();
     }
 }

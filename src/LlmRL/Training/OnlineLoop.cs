@@ -18,6 +18,7 @@ public static class OnlineLoop
         using var sampler = new TrajectorySampler(stage, context, models.Policy);
         using var checkpoints = new StageCheckpoints(context, stage, models.Trained);
         var start = checkpoints.Resume();
+        sampler.WeightsChanged();
         var alarms = AlarmSettings.Watch(stage, context.Run.Recipe.Alarms);
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start, alarms);
         var tokens = checkpoints.TokensSeen;
@@ -84,6 +85,7 @@ public static class OnlineLoop
                 new RandomStream(CounterRandom.Key(context.Key("minibatches"), (ulong)step, (ulong)epoch)).Shuffle<Trajectory[]>(units);
             foreach (var minibatch in units.Chunk((units.Length + stage.NumMiniBatches - 1) / stage.NumMiniBatches))
             {
+                models.DrawDropout();
                 var part = means.Clock.Time("forward_backward", () => means.Budget.Run(
                     size => Accumulate(stage with { MicroBatchTokens = size }, models, minibatch, firstEpoch: epoch == 0), undo: models.DropGradients));
                 metrics.Add(part);

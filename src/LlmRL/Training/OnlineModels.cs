@@ -17,20 +17,20 @@ public sealed class OnlineModels : IDisposable
     public OnlineModels(OnlineStage stage, StageContext context)
     {
         (this.stage, cancellation) = (stage, context.Cancellation);
-        Policy = context.LoadModel(stage.Policy);
-        policyOptimizer = new AdamW(Policy.Parameters, stage.OptimizerOptions());
+        Policy = context.LoadTrained(stage.Policy, stage.Lora);
+        policyOptimizer = new AdamW(Policy.TrainedParameters, stage.OptimizerOptions());
         Trained = [(StageCheckpoints.PolicyName, Policy, policyOptimizer)];
         if (stage.NeedsReference)
-            Reference = context.LoadModel(stage.Reference ?? stage.Policy, trainable: false);
+            Reference = context.LoadReference(stage.Reference ?? stage.Policy, stage.Policy, Policy);
         if (stage.SyncRefModel)
             Trained.Add(("reference", Reference!, null));
         if (stage.ValueModel is { } source)
         {
-            Value = context.LoadModel(source, scalarHead: true);
+            Value = context.LoadTrained(source, stage.Lora, scalarHead: true);
             // A fresh head of a reward model's width would predict ±1 at random, which drowns small rewards; V = 0 is the better first guess.
             if (!context.Run.HasScalarHead(source))
                 ZeroHead(Value);
-            valueOptimizer = new AdamW(Value.Parameters, stage.OptimizerOptions());
+            valueOptimizer = new AdamW(Value.TrainedParameters, stage.OptimizerOptions());
             Trained.Add(("value", Value, valueOptimizer));
         }
     }
@@ -38,7 +38,7 @@ public sealed class OnlineModels : IDisposable
     /// <summary>π.</summary>
     public Transformer Policy { get; }
 
-    /// <summary>π_ref, or null.</summary>
+    /// <summary>π_ref, or null; the policy itself where adapters are trained, whose weights without them are where it started.</summary>
     public Transformer? Reference { get; }
 
     /// <summary>V, or null.</summary>
@@ -52,6 +52,7 @@ public sealed class OnlineModels : IDisposable
     {
         if (Reference is not { } reference)
             return;
+        using var off = reference.WithoutAdapters();
         ForEachMicroBatch(rollout, microBatchTokens, batch =>
         {
             using var forward = batch.Forward(reference, stage.Temperature);
@@ -82,11 +83,19 @@ public sealed class OnlineModels : IDisposable
         return norm;
     }
 
+    /// <summary>Draws anew what dropout leaves out; call before each minibatch.</summary>
+    public void DrawDropout()
+    {
+        StageContext.DrawDropout(Policy, policyOptimizer);
+        if (Value is not null)
+            StageContext.DrawDropout(Value, valueOptimizer!);
+    }
+
     /// <summary>Forgets the gradients of a minibatch whose step is not taken.</summary>
     public void DropGradients()
     {
-        Policy.Parameters.ZeroGradients();
-        Value?.Parameters.ZeroGradients();
+        Policy.TrainedParameters.ZeroGradients();
+        Value?.TrainedParameters.ZeroGradients();
     }
 
     /// <summary>Refreshes the reference where one is due.</summary>
@@ -101,7 +110,8 @@ public sealed class OnlineModels : IDisposable
     public void Dispose()
     {
         Policy.Dispose();
-        Reference?.Dispose();
+        if (Reference != Policy)
+            Reference?.Dispose();
         Value?.Dispose();
         policyOptimizer.Dispose();
         valueOptimizer?.Dispose();
@@ -110,7 +120,7 @@ public sealed class OnlineModels : IDisposable
     private static void ZeroHead(Transformer value)
     {
         using var guard = no_grad();
-        value.Parameters[ParameterLayout.ScoreName].zero_();
+        value.TrainedParameters[ParameterLayout.ScoreName].zero_();
     }
 
     private void ForEachMicroBatch(Rollout rollout, int microBatchTokens, Action<PolicyBatch> action)

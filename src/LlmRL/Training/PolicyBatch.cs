@@ -97,7 +97,7 @@ public sealed class PolicyBatch : IDisposable
     public PolicyForward Forward(Transformer policy, double temperature)
     {
         var hidden = policy.Hidden(tokens).index_select(0, rows);
-        var scores = TokenScores.Compute(policy, hidden.detach(), targets, temperature, entropy: true, trainable: policy.Parameters.Trainable);
+        var scores = TokenScores.Compute(policy, hidden.detach(), targets, temperature, entropy: true, trainable: policy.IsTrainable);
         LogProbs = ToCells(scores.LogProbs);
         Entropies = ToCells(scores.Entropies!);
         return new PolicyForward(hidden, scores);

@@ -1,5 +1,6 @@
 using LlmRL.Data;
 using LlmRL.Models;
+using LlmRL.Models.Lora;
 using LlmRL.Rollouts;
 using LlmRL.Tokenization;
 using TorchSharp;
@@ -11,6 +12,7 @@ public sealed class PolicySampler : IDisposable
 {
     private readonly Transformer policy;
     private readonly Transformer? hostCopy;
+    private readonly MergedWeights? merged;
     private readonly StageContext context;
     private readonly RolloutEngine engine;
 
@@ -20,7 +22,9 @@ public sealed class PolicySampler : IDisposable
         (this.policy, this.context) = (policy, context);
         if (policy.Device.type != DeviceType.CPU)
             hostCopy = new Transformer(policy.Config, trainable: false);
-        engine = new RolloutEngine((hostCopy ?? policy).DecoderWeights());
+        else if (policy.Adapters is { } adapters)
+            merged = new MergedWeights(policy, adapters);
+        engine = new RolloutEngine(merged?.Weights ?? (hostCopy ?? policy).DecoderWeights());
         WeightsChanged();
     }
 
@@ -49,13 +53,22 @@ public sealed class PolicySampler : IDisposable
         return rollout;
     }
 
-    /// <summary>Call after the policy's weights changed. On the CPU there is nothing to do: the engine reads them where training writes them.</summary>
-    public void WeightsChanged() => hostCopy?.Parameters.CopyFrom(policy.Parameters);
+    /// <summary>
+    /// Call after the policy's weights changed. On the CPU there is nothing to do without adapters: the engine reads them where training writes them.
+    /// </summary>
+    public void WeightsChanged()
+    {
+        merged?.Refresh();
+        hostCopy?.Parameters.CopyFrom(policy.Parameters);
+        if (hostCopy is not null)
+            policy.Adapters?.MergeInto(hostCopy.Parameters);
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         engine.Dispose();
+        merged?.Dispose();
         hostCopy?.Dispose();
     }
 }

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Models;
+using LlmRL.Models.Lora;
 using LlmRL.Recipes;
 using LlmRL.Runs;
 using LlmRL.Tokenization;
@@ -71,7 +72,9 @@ public sealed class RunEnvironment
         if (FolderOf(reference) is { } folder)
         {
             CheckVocabulary(ModelFolder.ReadConfig(folder), folder);
-            return ModelFolder.Load(folder, scalarHead, trainable, Device, initKey);
+            return AdapterOf(reference) is { } adapter
+                ? ModelFolder.LoadMerged(folder, adapter, scalarHead, trainable, Device, initKey)
+                : ModelFolder.Load(folder, scalarHead, trainable, Device, initKey);
         }
 
         if (reference == Recipe.BaseModel && Recipe.Model?.Config is { } config)
@@ -97,8 +100,16 @@ public sealed class RunEnvironment
         return System.IO.Directory.Exists(folder) ? folder : null;
     }
 
+    /// <summary>The folder of the adapters that are merged into the recipe's model, or null.</summary>
+    public string? AdapterOf(string reference) => reference == Recipe.BaseModel && Recipe.Model?.Adapter is { } path ? ProgramPaths.Resolve(path) : null;
+
     /// <summary>Whether a stage's or folder's model comes with a trained scalar head.</summary>
-    public bool HasScalarHead(string reference) => FolderOf(reference) is { } folder && ModelFolder.Check(folder);
+    public bool HasScalarHead(string reference) => FolderOf(reference) is { } folder && CheckFiles(reference, folder);
+
+    /// <summary>Checks the files of a model; see <see cref="ModelFolder.Check"/>.</summary>
+    /// <returns>Whether it comes with a scalar head.</returns>
+    internal bool CheckFiles(string reference, string folder) =>
+        ModelFolder.Check(folder) | (AdapterOf(reference) is { } adapter && AdapterFolder.Check(adapter, ModelFolder.ReadConfig(folder)));
 
     /// <summary>Refuses a model that knows fewer ids than the tokenizer has.</summary>
     internal void CheckVocabulary(ModelConfig model, string folder)

@@ -1,6 +1,7 @@
 using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Models;
+using LlmRL.Models.Lora;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
 using LlmRL.Runs;
@@ -69,6 +70,40 @@ public sealed class StageContext
     public Transformer LoadModel(string reference, bool scalarHead = false, bool trainable = true) =>
         Run.LoadModel(reference, scalarHead, trainable, Key("init"));
 
+    /// <summary>Loads the model that a stage trains: all of it, or adapters beside it.</summary>
+    /// <param name="reference">A stage's name, a folder, or <c>base</c>.</param>
+    /// <param name="lora">The adapters; null: none.</param>
+    /// <param name="scalarHead">Whether a scalar head is wanted.</param>
+    public Transformer LoadTrained(string reference, LoraOptions? lora, bool scalarHead = false)
+    {
+        var model = LoadModel(reference, scalarHead, trainable: lora is null);
+        if (lora is null)
+            return model;
+        var isStage = Run.Recipe.Stages.Any(stage => stage.Name == reference);
+        var adapters = new LoraAdapters(model.Config, lora, scalarHead, Device)
+        {
+            BaseName = isStage ? null : reference != Recipe.BaseModel ? reference : Run.Recipe.Model is { Adapter: null, Path: { } path } ? path : null,
+            BaseFolder = isStage ? Run.Directory.Final(reference) : null,
+        };
+        adapters.Initialize(model.Parameters, Key(scalarHead ? "lora/value" : "lora"));
+        model.Attach(adapters);
+        return model;
+    }
+
+    /// <summary>The frozen model that a loss compares with. Where the trained one has adapters and started from it, it is the same object: without them it is the reference.</summary>
+    /// <param name="reference">A stage's name, a folder, or <c>base</c>.</param>
+    /// <param name="start">Where the trained model started.</param>
+    /// <param name="trained">The trained model.</param>
+    public Transformer LoadReference(string reference, string start, Transformer trained) =>
+        trained.Adapters is not null && reference == start ? trained : LoadModel(reference, trainable: false);
+
+    /// <summary>Draws anew what dropout leaves out, by the number of optimizer steps taken: a resumed run draws the same.</summary>
+    internal static void DrawDropout(Transformer model, AdamW optimizer)
+    {
+        if (model.Adapters is { } adapters)
+            adapters.DropoutKey = CounterRandom.Key(adapters.DropoutSeed, (ulong)optimizer.StepCount);
+    }
+
     /// <summary>Encodes a row's prompt; see <see cref="Prompting.Encode"/>.</summary>
     public int[] EncodePrompt(Example example) => Prompting.Encode(Tokenizer, example.Prompt, example.HasSpecialTokens);
 
@@ -134,8 +169,15 @@ public sealed class StageContext
             Run.Console.Warn($"{Stage.Name}: {example.Source} has more than {limit} tokens and is left out; further rows like it are left out without a word.");
     }
 
-    /// <summary>Writes the stage's model to <c>final/NAME</c>.</summary>
-    public void SaveFinal(Transformer model) => ModelFolder.Save(model, Run.Directory.Final(Stage.Name), Tokenizer);
+    /// <summary>Writes the stage's model to <c>final/NAME</c>, and adapters, which are merged into it, to <c>final/NAME/adapter</c> too.</summary>
+    public void SaveFinal(Transformer model)
+    {
+        var folder = Run.Directory.Final(Stage.Name);
+        Disk.DeleteFolder(Path.Combine(folder, AdapterFolder.Name));
+        if (model.Adapters is { } adapters)
+            AdapterFolder.Save(adapters, Path.Combine(folder, AdapterFolder.Name), model.ScoreShift);
+        ModelFolder.Save(model, folder, Tokenizer);
+    }
 
     /// <summary>The stage's entry in <c>summary.json</c>.</summary>
     public StageSummary Summary(Stage stage, OrderedDictionary<string, double> metrics) =>

@@ -178,7 +178,7 @@ public class ReferenceModelTests
         AssertClose(expected, Floats(model.Logits(model.Hidden(batch))), 1e-4);
     }
 
-    private static string PlainName(string name) => name switch
+    internal static string PlainName(string name) => name switch
     {
         "embed" => "embedding",
         "norm_bias" => "norm.bias",

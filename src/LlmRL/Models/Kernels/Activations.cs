@@ -1,3 +1,4 @@
+using LlmRL.Models.Lora;
 using LlmRL.Numerics;
 
 namespace LlmRL.Models.Kernels;
@@ -75,6 +76,9 @@ internal unsafe struct LayerActivations
 
     /// <summary>What the MLP's first layer gave, (N, 2F or F); null where nothing is kept.</summary>
     public float* Up;
+
+    /// <summary>U of the adapters of each weight (see <see cref="LoraProduct"/>), (N, ranks); null where it has none.</summary>
+    public float* LoraQkv, LoraOutput, LoraUp, LoraDown;
 }
 
 /// <summary>
@@ -84,10 +88,11 @@ internal sealed unsafe class Activations : IDisposable
 {
     private readonly LayerActivations[] _layers;
     private readonly BufferLease _memory;
+    private readonly LoraKernels? _lora;
 
-    public Activations(BlockShape shape, int rows, bool keep)
+    public Activations(BlockShape shape, int rows, bool keep, LoraKernels? lora = null)
     {
-        Kept = keep;
+        (Kept, _lora) = (keep, lora);
         var layers = shape.Config.NumLayers;
         _layers = new LayerActivations[layers + 1];
         // Once to count, once to hand out.
@@ -137,6 +142,14 @@ internal sealed unsafe class Activations : IDisposable
             layer.MiddleInverse = Take(1);
             layer.MiddleMean = hasMean ? Take(1) : null;
             layer.Up = Kept ? Take(shape.Up) : null;
+            if (_lora is null)
+                continue;
+            // Where all layers share this memory, it serves the widest.
+            int Width(LoraPlace place) => Kept ? _lora.Width(i, place) : _lora.Width(place);
+            layer.LoraQkv = Take(Width(LoraPlace.Qkv));
+            layer.LoraOutput = Take(Width(LoraPlace.Output));
+            layer.LoraUp = Take(Width(LoraPlace.Up));
+            layer.LoraDown = Take(Width(LoraPlace.Down));
         }
 
         return at;

@@ -1,3 +1,4 @@
+using LlmRL.Models.Lora;
 using LlmRL.Numerics;
 
 namespace LlmRL.Models.Kernels;
@@ -5,8 +6,8 @@ namespace LlmRL.Models.Kernels;
 /// <summary>Memory of one backward pass, used again by every layer; rows of all N tokens.</summary>
 internal unsafe struct BackwardScratch
 {
-    private readonly float* _qkv, _partials, _headPartials, _own;
-    private readonly long _qkvFloats, _ownFloats;
+    private readonly float* _qkv, _partials, _headPartials, _own, _spare;
+    private readonly long _qkvFloats, _ownFloats, _spareFloats;
     private readonly int _width, _headWidth, _tiles;
 
     /// <summary>Hands out memory.</summary>
@@ -40,6 +41,17 @@ internal unsafe struct BackwardScratch
         _ownFloats = Lanes.RoundUp(inputs.Tiles.Size * Math.Max(shape.Width, shape.Inner));
         _ownFloats = Math.Max(_ownFloats, CausalAttention.ScratchFloats(inputs.MaxLength, _headWidth));
         _own = Take(KernelTeam.Threads * _ownFloats);
+        if (inputs.Lora is { } lora)
+        {
+            LoraQkv = Take(rows * lora.Kernels.Width(LoraPlace.Qkv));
+            LoraOutput = Take(rows * lora.Kernels.Width(LoraPlace.Output));
+            LoraUp = Take(rows * lora.Kernels.Width(LoraPlace.Up));
+            LoraDown = Take(rows * lora.Kernels.Width(LoraPlace.Down));
+            _spareFloats = lora.Drops ? Lanes.RoundUp(inputs.Tiles.Size * Math.Max(shape.Width, Math.Max(shape.Inner, shape.Mixed))) : 0;
+            _spare = Take(KernelTeam.Threads * _spareFloats);
+            DroppedMixed = lora.Drops ? Take(rows * shape.Mixed) : null;
+        }
+
         floats = at - start;
     }
 
@@ -57,6 +69,15 @@ internal unsafe struct BackwardScratch
 
     /// <summary>Gradient of what the MLP's first layer gave, (N, 2F or F).</summary>
     public readonly float* Up;
+
+    /// <summary>G of the adapters of each weight (see <see cref="LoraProduct"/>), (N, ranks).</summary>
+    public readonly float* LoraQkv, LoraOutput, LoraUp, LoraDown;
+
+    /// <summary>What dropout leaves of attention's output, (N, H·E); null where there is none.</summary>
+    public readonly float* DroppedMixed;
+
+    /// <summary>A thread's memory for the gradient through dropout, a tile of (D), (F) or (H·E).</summary>
+    public readonly float* Spare(int worker) => _spare + worker * _spareFloats;
 
     /// <summary>How many floats a pass needs.</summary>
     public static long Floats(KernelInputs inputs)

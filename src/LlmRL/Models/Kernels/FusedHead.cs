@@ -59,8 +59,8 @@ internal sealed unsafe class FusedHead : IDisposable
             chunk.GradLogProbs = At(logProbs, start);
             chunk.GradEntropies = At(entropies, start);
             chunk.GradHidden = (float*)NativeTorch.DataPointer(gradient) + (long)start * chunk.Width;
-            chunk.GradWeight = (float*)NativeTorch.DataPointer(_model.Parameters.Gradient(_model.HeadName));
-            chunk.GradBias = chunk.Bias == null ? null : (float*)NativeTorch.DataPointer(_model.Parameters.Gradient(Transformer.HeadBiasName));
+            chunk.GradWeight = _model.Parameters.Trainable ? (float*)NativeTorch.DataPointer(_model.Parameters.Gradient(_model.HeadName)) : null;
+            chunk.GradBias = chunk.Bias == null || chunk.GradWeight == null ? null : (float*)NativeTorch.DataPointer(_model.Parameters.Gradient(Transformer.HeadBiasName));
             var pass = new HeadBackward(chunk, recompute: _chunkRows < _rows);
             KernelTeam.Run(0, _ => pass);
         }

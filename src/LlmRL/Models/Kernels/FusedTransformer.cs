@@ -1,3 +1,4 @@
+using LlmRL.Models.Lora;
 using LlmRL.Native;
 using static TorchSharp.torch;
 
@@ -10,14 +11,16 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
     public static bool IsSupported => Blas.IsDirect;
 
     /// <summary>The final hidden states, (N, D). Where gradients are wanted, one backward pass may follow.</summary>
-    public Tensor Hidden(TokenBatch batch)
+    /// <param name="batch">The tokens.</param>
+    /// <param name="lora">The adapters that apply; null: none.</param>
+    public Tensor Hidden(TokenBatch batch, LoraKernels? lora)
     {
         using var scope = NewDisposeScope();
-        var keep = gradients is not null && is_grad_enabled();
+        var keep = (lora?.IsTrainable ?? gradients is not null) && is_grad_enabled();
         var angles = rotary?.For(batch);
-        var inputs = Inputs(batch, angles);
+        var inputs = Inputs(batch, angles, lora?.Pass(batch.Sequences, keep));
         var output = empty([batch.Count, weights.Config.HiddenSize], dtype: ScalarType.Float32);
-        var activations = new Activations(inputs.Shape, inputs.Rows, keep);
+        var activations = new Activations(inputs.Shape, inputs.Rows, keep, lora);
         var target = (nint)NativeTorch.DataPointer(output);
         KernelTeam.Run(TransformerForward.ScratchFloats(inputs), scratch => new TransformerForward(inputs, activations, (float*)target, (float*)scratch));
         if (!keep)
@@ -28,7 +31,7 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
 
         // What the inputs point to is read again in the backward pass, after the batch may be gone.
         Tensor[] saved = angles is { } turned ? [batch.Ids, batch.Positions, turned.Cos, turned.Sin, turned.Rows] : [batch.Ids, batch.Positions];
-        CustomFunction.Attach([anchor], [output], saved, (gradOutputs, _, _) =>
+        CustomFunction.Attach([lora?.Anchor ?? anchor], [output], saved, (gradOutputs, _, _) =>
         {
             if (gradOutputs[0] is { } gradOutput)
                 Backward(inputs, activations, gradOutput);
@@ -47,7 +50,7 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
         }
     }
 
-    private KernelInputs Inputs(TokenBatch batch, RotaryAngles? angles)
+    private KernelInputs Inputs(TokenBatch batch, RotaryAngles? angles, LoraPass? lora)
     {
         foreach (var sequence in batch.Sequences)
             foreach (var id in sequence)
@@ -57,6 +60,7 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
         {
             Weights = weights,
             Gradients = gradients,
+            Lora = lora,
             Cos = angles is { } cosines ? (float*)NativeTorch.DataPointer(cosines.Cos) : null,
             Sin = angles is { } sines ? (float*)NativeTorch.DataPointer(sines.Sin) : null,
             AngleRows = angles is { } rows ? (long*)NativeTorch.DataPointer(rows.Rows) : null,

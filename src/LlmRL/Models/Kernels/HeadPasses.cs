@@ -13,7 +13,7 @@ internal unsafe struct HeadChunk
     /// <summary>1/τ.</summary>
     public float InverseTemperature;
 
-    /// <summary>(V, D) and its gradient.</summary>
+    /// <summary>(V, D) and its gradient; null where the head is frozen.</summary>
     public float* Weight, GradWeight;
 
     /// <summary>(V) and its gradient, or null.</summary>
@@ -113,7 +113,8 @@ internal sealed unsafe class HeadBackward : IParallelBody
     public HeadBackward(HeadChunk chunk, bool recompute)
     {
         (_chunk, _recompute, _tiles) = (chunk, recompute, new RowTiles(chunk.Rows));
-        WeightGradient.Cut(_weightTasks, chunk.Logits, chunk.RowFloats, chunk.Vocabulary, chunk.Hidden, chunk.Width, chunk.GradWeight, chunk.GradBias, chunk.Rows);
+        if (chunk.GradWeight != null)
+            WeightGradient.Cut(_weightTasks, chunk.Logits, chunk.RowFloats, chunk.Vocabulary, chunk.Hidden, chunk.Width, chunk.GradWeight, chunk.GradBias, chunk.Rows);
     }
 
     public void Execute(int worker, Phases phases)

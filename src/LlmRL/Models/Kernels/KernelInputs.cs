@@ -1,3 +1,5 @@
+using LlmRL.Models.Lora;
+
 namespace LlmRL.Models.Kernels;
 
 /// <summary>What a pass over packed rows reads besides activations: weights, rotary tables, tokens.</summary>
@@ -8,6 +10,9 @@ internal sealed unsafe class KernelInputs
 
     /// <summary>Where gradients are added, laid out as the weights; null when frozen.</summary>
     public DecoderWeights? Gradients { get; init; }
+
+    /// <summary>The adapters, or null. Where there are any, they alone have gradients.</summary>
+    public LoraPass? Lora { get; init; }
 
     /// <summary>cos and sin of the rotary angles, (rows, R), or null.</summary>
     public float* Cos { get; init; }

@@ -37,15 +37,15 @@ internal unsafe readonly struct WeightGradient
 {
     private const int BlockRows = 256;
     private readonly float* _gradOutput, _input, _gradWeight, _gradBias;
-    private readonly int _outputs, _inputs, _stride, _rows;
+    private readonly int _outputs, _inputs, _stride, _inputStride, _rows;
 
-    private WeightGradient(float* gradOutput, int stride, float* input, int inputs, float* gradWeight, float* gradBias, int outputs, int rows)
+    private WeightGradient(float* gradOutput, int stride, float* input, int inputs, int inputStride, float* gradWeight, float* gradBias, int outputs, int rows)
     {
         _gradOutput = gradOutput;
         _input = input;
         _gradWeight = gradWeight;
         _gradBias = gradBias;
-        (_stride, _inputs, _outputs, _rows) = (stride, inputs, outputs, rows);
+        (_stride, _inputs, _inputStride, _outputs, _rows) = (stride, inputs, inputStride, outputs, rows);
     }
 
     /// <summary>Cuts a layer's weight gradient into tasks.</summary>
@@ -58,20 +58,21 @@ internal unsafe readonly struct WeightGradient
     /// <param name="gradWeight">∂W, (outputs, inputs).</param>
     /// <param name="gradBias">∂b, (outputs), or null.</param>
     /// <param name="rows">N.</param>
+    /// <param name="inputStride">Length of a row of x in memory; 0: <paramref name="inputs"/>.</param>
     public static void Cut(
-        List<WeightGradient> tasks, float* gradOutput, int stride, int outputs, float* input, int inputs, float* gradWeight, float* gradBias, int rows)
+        List<WeightGradient> tasks, float* gradOutput, int stride, int outputs, float* input, int inputs, float* gradWeight, float* gradBias, int rows, int inputStride = 0)
     {
         var blocks = (outputs + BlockRows - 1) / BlockRows;
         var size = Lanes.RoundUp((outputs + blocks - 1) / blocks);
         for (var from = 0; from < outputs; from += size)
             tasks.Add(new WeightGradient(
-                gradOutput + from, stride, input, inputs, gradWeight + (long)from * inputs, gradBias == null ? null : gradBias + from, Math.Min(size, outputs - from), rows));
+                gradOutput + from, stride, input, inputs, inputStride > 0 ? inputStride : inputs, gradWeight + (long)from * inputs, gradBias == null ? null : gradBias + from, Math.Min(size, outputs - from), rows));
     }
 
     /// <summary>Computes it.</summary>
     public void Run()
     {
-        Blas.Sgemm(true, false, _outputs, _inputs, _rows, 1, _gradOutput, _stride, _input, _inputs, 1, _gradWeight, _inputs);
+        Blas.Sgemm(true, false, _outputs, _inputs, _rows, 1, _gradOutput, _stride, _input, _inputStride, 1, _gradWeight, _inputs);
         if (_gradBias != null)
             for (var i = 0; i < _outputs; i += Lanes.Width)
                 AddColumns(i, Math.Min(Lanes.Width, _outputs - i));

@@ -1,3 +1,4 @@
+using LlmRL.Models.Lora;
 using LlmRL.Numerics;
 
 namespace LlmRL.Models.Kernels;
@@ -13,7 +14,8 @@ internal sealed unsafe class TransformerBackward : IParallelBody
     private readonly BlockShape _shape;
     private readonly RowTiles _tiles;
     private readonly Activations _activations;
-    private readonly DecoderWeights _gradients;
+    private readonly DecoderWeights? _gradients;
+    private readonly LoraPass? _lora;
     private readonly float* _gradOutput;
     private readonly BackwardScratch _scratch;
     private readonly List<WeightGradient>[] _weightTasks;
@@ -27,7 +29,9 @@ internal sealed unsafe class TransformerBackward : IParallelBody
     {
         (_inputs, _shape, _tiles, _activations) = (inputs, inputs.Shape, inputs.Tiles, activations);
         _gradOutput = gradOutput;
-        _gradients = inputs.Gradients ?? throw new InvalidOperationException("the model keeps no gradients");
+        (_gradients, _lora) = (inputs.Gradients, inputs.Lora);
+        if (_gradients is null && _lora is null)
+            throw new InvalidOperationException("the model keeps no gradients");
         _scratch = new BackwardScratch(inputs, scratch, out _);
         // Entry l: what becomes ready with layer l's attention, that is, layer l's own weights but for its first projection, and the first projection of
         // layer l + 1; the last entry is the first projection of layer 0.
@@ -72,10 +76,12 @@ internal sealed unsafe class TransformerBackward : IParallelBody
 
     private List<WeightGradient> WeightTasks(int layer)
     {
+        if (_lora is not null)
+            return LoraTasks(layer);
         var (tasks, rows, layers) = (new List<WeightGradient>(), _inputs.Rows, _inputs.Config.NumLayers);
         if (layer < layers)
         {
-            ref var g = ref _gradients.Layers[layer];
+            ref var g = ref _gradients!.Layers[layer];
             WeightGradient.Cut(tasks, _scratch.Up, _shape.Up, _shape.Up, _scratch.MiddleNormalised, _shape.Width, g.Up, g.UpBias, rows);
             WeightGradient.Cut(tasks, _scratch.X, _shape.Width, _shape.Width, _scratch.Gated, _shape.Inner, g.Down, g.DownBias, rows);
             WeightGradient.Cut(tasks, AttentionResidual, _shape.Width, _shape.Width, _activations[layer].Mixed, _shape.Mixed, g.Output, g.OutputBias, rows);
@@ -84,10 +90,28 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         var above = layer == layers ? 0 : layer + 1;
         if (above < layers)
         {
-            ref var g = ref _gradients.Layers[above];
+            ref var g = ref _gradients!.Layers[above];
             WeightGradient.Cut(tasks, _scratch.Qkv(above), _shape.Qkv, _shape.Qkv, _scratch.Normalised, _shape.Width, g.Qkv, g.QkvBias, rows);
         }
 
+        return tasks;
+    }
+
+    /// <summary>The same of the adapters, which alone are trained where there are any.</summary>
+    private List<WeightGradient> LoraTasks(int layer)
+    {
+        var (tasks, rows, layers, kernels) = (new List<WeightGradient>(), _inputs.Rows, _inputs.Config.NumLayers, _lora!.Kernels);
+        if (layer < layers)
+        {
+            ref var a = ref _activations[layer];
+            kernels[layer, LoraPlace.Up]?.Cut(tasks, _scratch.Up, _scratch.MiddleNormalised, a.LoraUp, _scratch.LoraUp, rows);
+            kernels[layer, LoraPlace.Down]?.Cut(tasks, _scratch.X, _scratch.Gated, a.LoraDown, _scratch.LoraDown, rows);
+            kernels[layer, LoraPlace.Output]?.Cut(tasks, AttentionResidual, _lora.Drops ? _scratch.DroppedMixed : a.Mixed, a.LoraOutput, _scratch.LoraOutput, rows);
+        }
+
+        var above = layer == layers ? 0 : layer + 1;
+        if (above < layers)
+            kernels[above, LoraPlace.Qkv]?.Cut(tasks, _scratch.Qkv(above), _scratch.Normalised, _activations[above].LoraQkv, _scratch.LoraQkv, rows);
         return tasks;
     }
 
@@ -121,9 +145,12 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         ref var w = ref _inputs.Weights.Layers[layer];
         long row = start, at = row * _shape.Width;
         float* own = _scratch.Own(worker), gradUp = _scratch.Up + row * _shape.Up;
+        float* gated = _scratch.Gated + row * _shape.Inner, middle = _scratch.MiddleNormalised + at, mixed = a.Mixed + row * _shape.Mixed;
         Products.InputGradient(_scratch.X + at, rows, _shape.Width, w.Down, _shape.Inner, own);
-        Gates.Backward(_inputs.Config.Mlp, a.Up + row * _shape.Up, own, rows, _shape.Inner, gradUp, _scratch.Gated + row * _shape.Inner);
+        _lora?.AddInputGradient(layer, LoraPlace.Down, start, rows, _scratch.X + at, _scratch.LoraDown, own, _scratch.Spare(worker), _shape.Inner);
+        Gates.Backward(_inputs.Config.Mlp, a.Up + row * _shape.Up, own, rows, _shape.Inner, gradUp, gated);
         Products.InputGradient(gradUp, rows, _shape.Up, w.Up, _shape.Width, own);
+        _lora?.AddInputGradient(layer, LoraPlace.Up, start, rows, gradUp, _scratch.LoraUp, own, _scratch.Spare(worker), _shape.Width);
         Norm(2 * layer + 1, tile, new NormGradient
         {
             X = (_inputs.Config.ParallelResidual ? a.X : a.Middle) + at,
@@ -134,9 +161,16 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             GradOutput = own,
             Residual = _scratch.X + at,
             GradInput = _scratch.Middle + at,
-            Output = _scratch.MiddleNormalised + at,
+            Output = middle,
         });
         Products.InputGradient(AttentionResidual + at, rows, _shape.Width, w.Output, _shape.Mixed, _scratch.Mixed + row * _shape.Mixed);
+        if (_lora is null)
+            return;
+        _lora.AddInputGradient(layer, LoraPlace.Output, start, rows, AttentionResidual + at, _scratch.LoraOutput, _scratch.Mixed + row * _shape.Mixed, _scratch.Spare(worker), _shape.Mixed);
+        // What the adapters read, for their own gradients; nothing else reads it.
+        _lora.Drop(layer, LoraPlace.Down, start, rows, gated, gated, _shape.Inner);
+        _lora.Drop(layer, LoraPlace.Up, start, rows, middle, middle, _shape.Width);
+        _lora.Drop(layer, LoraPlace.Output, start, rows, mixed, _scratch.DroppedMixed + row * _shape.Mixed, _shape.Mixed);
     }
 
     private void Attention(int layer, int index, int worker)
@@ -165,6 +199,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         _inputs.Rotate(_scratch.Qkv(layer), start, rows, back: true);
         HeadNorms(layer, tile);
         Products.InputGradient(_scratch.Qkv(layer) + (long)start * _shape.Qkv, rows, _shape.Qkv, w.Qkv, _shape.Width, own);
+        _lora?.AddInputGradient(layer, LoraPlace.Qkv, start, rows, _scratch.Qkv(layer) + (long)start * _shape.Qkv, _scratch.LoraQkv, own, _scratch.Spare(worker), _shape.Width);
         Norm(2 * layer, tile, new NormGradient
         {
             X = a.X + at,
@@ -177,6 +212,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             GradInput = _scratch.X + at,
             Output = _scratch.Normalised + at,
         });
+        _lora?.Drop(layer, LoraPlace.Qkv, start, rows, _scratch.Normalised + at, _scratch.Normalised + at, _shape.Width);
     }
 
     private void HeadNorms(int layer, int tile)
@@ -205,7 +241,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         var layers = _inputs.Config.NumLayers;
         var products = _weightTasks[layers].Count;
         var columns = (_shape.Width + EmbeddingColumns - 1) / EmbeddingColumns;
-        while (phases.Next(products + columns + 2 * layers + 1, 1, out var task, out _))
+        while (phases.Next(_lora is null ? products + columns + 2 * layers + 1 : products, 1, out var task, out _))
             if (task < products)
                 _weightTasks[layers][task].Run();
             else if (task < products + columns)
@@ -220,7 +256,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         var (width, end) = (_shape.Width, Math.Min(_shape.Width, from + EmbeddingColumns));
         for (var row = 0; row < _inputs.Rows; row++)
         {
-            float* gradient = _scratch.X + (long)row * width, token = _gradients.TokenEmbedding + _inputs.Ids[row] * width;
+            float* gradient = _scratch.X + (long)row * width, token = _gradients!.TokenEmbedding + _inputs.Ids[row] * width;
             var position = _gradients.PositionEmbedding == null ? null : _gradients.PositionEmbedding + _inputs.Positions[row] * width;
             for (var i = from; i < end; i += Lanes.Width)
             {
@@ -235,12 +271,12 @@ internal sealed unsafe class TransformerBackward : IParallelBody
     private void AddNorm(int index)
     {
         var (layer, second) = Math.DivRem(index, 2);
-        float* weight = _gradients.FinalNorm, bias = _gradients.FinalNormBias;
+        float* weight = _gradients!.FinalNorm, bias = _gradients.FinalNormBias;
         if (layer == _inputs.Config.NumLayers && !_inputs.Config.FinalNorm)
             return;
         if (layer < _inputs.Config.NumLayers)
         {
-            ref var g = ref _gradients.Layers[layer];
+            ref var g = ref _gradients!.Layers[layer];
             weight = second == 0 ? g.AttentionNorm : g.MlpNorm;
             bias = second == 0 ? g.AttentionNormBias : g.MlpNormBias;
         }
@@ -250,7 +286,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         if (layer == _inputs.Config.NumLayers || second == 1 || !_inputs.Config.QkNorm)
             return;
         for (var tile = 0; tile < _tiles.Count; tile++)
-            AddPair(_scratch.HeadNormPartial(layer, tile), _inputs.Config.HeadDim, _gradients.Layers[layer].QueryNorm, _gradients.Layers[layer].KeyNorm);
+            AddPair(_scratch.HeadNormPartial(layer, tile), _inputs.Config.HeadDim, _gradients!.Layers[layer].QueryNorm, _gradients.Layers[layer].KeyNorm);
     }
 
     /// <summary>Adds the halves of (2, width) sums to two gradients, of which the second may be null.</summary>

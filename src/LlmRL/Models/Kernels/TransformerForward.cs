@@ -1,3 +1,4 @@
+using LlmRL.Models.Lora;
 using LlmRL.Numerics;
 
 namespace LlmRL.Models.Kernels;
@@ -55,7 +56,7 @@ internal sealed unsafe class TransformerForward : IParallelBody
     }
 
     private static long WorkerFloats(KernelInputs inputs) =>
-        Math.Max(CausalAttention.ScratchFloats(inputs.MaxLength, inputs.Config.HeadDim), (long)inputs.Tiles.Size * (inputs.Shape.Width + inputs.Shape.Inner + inputs.Shape.Up) + Lanes.Width) / Lanes.Width * Lanes.Width
+        Math.Max(CausalAttention.ScratchFloats(inputs.MaxLength, inputs.Config.HeadDim), (long)inputs.Tiles.Size * (inputs.Shape.Width + inputs.Shape.Inner + Math.Max(inputs.Shape.Up, inputs.Shape.Mixed)) + Lanes.Width) / Lanes.Width * Lanes.Width
         + Lanes.Width;
 
     private void Embed(int tile)
@@ -95,6 +96,7 @@ internal sealed unsafe class TransformerForward : IParallelBody
         ref var w = ref _inputs.Weights.Layers[layer];
         Norms.Forward(x, rows, _shape.Width, w.AttentionNorm, w.AttentionNormBias, epsilon, own, mean, a.Inverse + start);
         Products.Forward(own, rows, _shape.Width, w.Qkv, w.QkvBias, _shape.Qkv, a.Qkv + (long)start * _shape.Qkv);
+        Adapt(layer, LoraPlace.Qkv, start, rows, own, own, _shape.Width, a.LoraQkv, a.Qkv + (long)start * _shape.Qkv);
         _inputs.NormaliseHeads(layer, a, start, rows);
         _inputs.Rotate(a.Qkv, start, rows, back: false);
     }
@@ -113,10 +115,21 @@ internal sealed unsafe class TransformerForward : IParallelBody
         if (_inputs.Config.ParallelResidual)
             Norms.Forward(input, rows, _shape.Width, w.MlpNorm, w.MlpNormBias, (float)_inputs.Config.NormEpsilon, normalised, mean, a.MiddleInverse + start);
         Products.Forward(a.Mixed + row * _shape.Mixed, rows, _shape.Mixed, w.Output, w.OutputBias, _shape.Width, middle, input);
+        // Attention's output is read again in the backward pass; the MLP has not written its place yet.
+        Adapt(layer, LoraPlace.Output, start, rows, a.Mixed + row * _shape.Mixed, gated + (long)_tiles.Size * _shape.Inner, _shape.Mixed, a.LoraOutput, middle);
         if (!_inputs.Config.ParallelResidual)
             Norms.Forward(middle, rows, _shape.Width, w.MlpNorm, w.MlpNormBias, (float)_inputs.Config.NormEpsilon, normalised, mean, a.MiddleInverse + start);
         Products.Forward(normalised, rows, _shape.Width, w.Up, w.UpBias, _shape.Up, up);
+        Adapt(layer, LoraPlace.Up, start, rows, normalised, normalised, _shape.Width, a.LoraUp, up);
         Gates.Forward(_inputs.Config.Mlp, up, rows, _shape.Inner, gated);
         Products.Forward(gated, rows, _shape.Inner, w.Down, w.DownBias, _shape.Width, _activations[layer + 1].X + row * width, middle);
+        Adapt(layer, LoraPlace.Down, start, rows, gated, gated, _shape.Inner, a.LoraDown, _activations[layer + 1].X + row * width);
+    }
+
+    /// <summary>Adds what the adapters of a weight give, of x or, with dropout, of what is left of it in <paramref name="dropped"/>.</summary>
+    private void Adapt(int layer, LoraPlace place, int start, int rows, float* x, float* dropped, int width, float* u, float* y)
+    {
+        if (_inputs.Lora is { } lora && lora.Kernels[layer, place] is { } product)
+            product.Forward(lora.Drop(layer, place, start, rows, x, dropped, width), rows, u + (long)start * product.Width, y);
     }
 }

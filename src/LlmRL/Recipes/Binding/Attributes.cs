@@ -40,6 +40,10 @@ public sealed class SwitchableAttribute : Attribute
     internal static bool? Read(string? word) => word switch { "off" or "false" => false, "on" or "true" => true, _ => null };
 }
 
+/// <summary>A list that a recipe may also write as a single value: <c>all-linear</c> for <c>[all-linear]</c>.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class OneOrMoreAttribute : Attribute;
+
 /// <summary>A record whose settings depend on each other. It is asked once all of its own settings have been read without fault.</summary>
 public interface IValidated
 {

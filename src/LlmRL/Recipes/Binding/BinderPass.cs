@@ -23,6 +23,7 @@ internal sealed class BinderPass(RecipeFaults faults)
         return (shape.Kind, node) switch
         {
             (ValueKind.List, RecipeSequence sequence) => List(sequence, shape, path, range),
+            (ValueKind.List, RecipeScalar) when shape.OneWillDo => List(new RecipeSequence(node.Mark) { Items = { node } }, shape, path, range),
             (ValueKind.List, RecipeScalar scalar) => Fault(node, path, $"expected a list, found {scalar.Describe()}. Write it like [{scalar.Text}]."),
             (ValueKind.Dictionary, RecipeMapping mapping) => Dictionary(mapping, shape, path, range),
             (ValueKind.Record, RecipeMapping mapping) => Record(mapping, shape.Type, path),

@@ -33,6 +33,9 @@ internal static class KeyNames
             // "generations" is far from "num_generations" in edits, yet plainly means it.
             if (wanted.Length >= 4 && candidate.Contains(wanted, StringComparison.Ordinal))
                 distance = Math.Min(distance, 2);
+            // "lora_alpha" below lora.
+            if (wanted.EndsWith("_" + candidate, StringComparison.Ordinal))
+                distance = 1;
             if (distance < bestDistance && distance <= Math.Clamp(candidate.Length / 3, 1, 3))
                 (best, bestDistance) = (candidate, distance);
         }

@@ -91,7 +91,7 @@ internal sealed class RecordShape
         var range = property.GetCustomAttribute<RangeAttribute>() ?? parameter?.GetCustomAttribute<RangeAttribute>();
         var minLength = property.GetCustomAttribute<MinLengthAttribute>() ?? parameter?.GetCustomAttribute<MinLengthAttribute>();
         var required = property.IsDefined(typeof(RequiredMemberAttribute)) || parameter is { HasDefaultValue: false };
-        var shape = ValueShape.Of(property.PropertyType, nullability.Create(property));
+        var shape = ValueShape.Of(property.PropertyType, nullability.Create(property)) with { OneWillDo = property.IsDefined(typeof(OneOrMoreAttribute)) };
         return new RecordMember(key, property, shape, required, range, minLength?.Length ?? 0, parameter);
     }
 }

@@ -26,6 +26,9 @@ internal enum ValueKind
 /// <param name="Element">The items' shape: lists and dictionaries only.</param>
 internal sealed record ValueShape(Type Type, ValueKind Kind, bool Nullable, ValueShape? Element = null)
 {
+    /// <summary>Whether a list may be written as its only item.</summary>
+    public bool OneWillDo { get; init; }
+
     private static readonly HashSet<Type> WholeTypes = [typeof(int), typeof(long), typeof(uint), typeof(ulong), typeof(short), typeof(byte)];
 
     private static readonly HashSet<Type> ListTypes =

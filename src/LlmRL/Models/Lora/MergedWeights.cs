@@ -1,0 +1,44 @@
+using static TorchSharp.torch;
+
+namespace LlmRL.Models.Lora;
+
+/// <summary>
+/// W + s·B·A of a model's targets for the rollouts, which read each weight once a token: two more products for every layer would slow them. Everything else is the
+/// model's own memory.
+/// </summary>
+internal sealed class MergedWeights : IDisposable
+{
+    private readonly Transformer model;
+    private readonly LoraAdapters adapters;
+    private readonly Dictionary<string, Tensor> merged = new(StringComparer.Ordinal);
+
+    /// <summary>Reserves memory for the targets of a model on the CPU.</summary>
+    public MergedWeights(Transformer model, LoraAdapters adapters)
+    {
+        (this.model, this.adapters) = (model, adapters);
+        using var guard = no_grad();
+        foreach (var linear in adapters.Linears)
+            merged.Add(linear.Name, empty_like(model.Parameters[linear.Name]).DetachFromDisposeScope());
+        Weights = model.DecoderWeights(merged);
+    }
+
+    /// <summary>The merged model's weights; valid after <see cref="Refresh"/>, until the adapters change.</summary>
+    public DecoderWeights Weights { get; }
+
+    /// <summary>Merges the adapters as they are now.</summary>
+    public void Refresh()
+    {
+        using var guard = no_grad();
+        foreach (var linear in adapters.Linears)
+        {
+            merged[linear.Name].copy_(model.Parameters[linear.Name]);
+            adapters.AddTo(linear, merged[linear.Name]);
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var tensor in merged.Values)
+            tensor.Dispose();
+    }
+}
