@@ -66,10 +66,12 @@ internal static class Results
             text.Append(Invariant($"- {name}: {value}\n"));
         if (failed.Length > 0)
             text.Append("\n## What did not run\n\n").AppendJoin("\n", failed.Select(line => $"- {line}")).Append('\n');
-        text.Append("\n## Against the CPU's kernels\n\n| check | error | at most | holds | what |\n|---|---|---|---|---|\n");
+        if (checks.Length > 0)
+            text.Append("\n## Against the CPU's kernels\n\n| check | error | at most | holds | what |\n|---|---|---|---|---|\n");
         foreach (var check in checks)
             text.Append(Invariant($"| {check.Name} | {check.Error:g2} | {check.Tolerance:g2} | {(check.Holds ? "yes" : "**no**")} | {check.Fault ?? check.Measure} |\n"));
-        text.Append("\n## Speed\n\n| model | weights | phase | batch | s/step (min-max) | tokens/s | matrix product, GFLOP/s | of limit | host MB | GPU MB |\n|---|---|---|---|---|---|---|---|---|---|\n");
+        if (bench.Length > 0)
+            text.Append("\n## Speed\n\n| model | weights | phase | batch | s/step (min-max) | tokens/s | matrix product, GFLOP/s | of limit | host MB | GPU MB |\n|---|---|---|---|---|---|---|---|---|---|\n");
         foreach (var row in bench)
         {
             var (shape, time) = (row.Shape, row.SecondsPerStep);

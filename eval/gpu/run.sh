@@ -118,6 +118,7 @@ if [[ ! -f $build/native/libllmrl_torch.so || ! -f $build/native/stamp || $(<"$b
   printf '%s' "$stamp" >"$build/native/stamp"
 fi
 export LLMRL_NATIVE=$build/native/libllmrl_torch.so
+[[ -n $torch ]] || version=$(sed -n 's/.* against libtorch \([0-9.]*\).*/\1 of the system/p' "$build/native/log" | tail -n 1)
 cli=$bundle/app/llmrl-cli gpu=$bundle/app/llmrl-gpu
 
 if [[ $device == cuda ]]; then
