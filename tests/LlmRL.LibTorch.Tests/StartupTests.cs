@@ -86,4 +86,18 @@ public class StartupTests
             AssertClose(Values(expected), result, 1e-5);
         }
     }
+
+    [Fact]
+    public void Libraries_that_libtorch_names_and_never_calls_are_not_loaded()
+    {
+        var folder = Path.Combine(Path.GetDirectoryName(NativeTorch.LibraryPath)!, "stand-ins");
+        _ = NativeTorch.Version;
+        // build.sh makes them for the system's libtorch; one that is named with LIBTORCH has no such needs.
+        var names = Directory.Exists(folder) ? Directory.GetFiles(folder).Select(path => Path.GetFileName(path)).ToArray() : [];
+        Assert.Equal(names.Length, Startup.StandInCount);
+        var loaded = File.ReadLines("/proc/self/maps").Where(line => line.Contains('/')).Select(line => line[line.IndexOf('/')..]).ToHashSet();
+        Assert.All(names, name => Assert.Contains(Path.Combine(folder, name), loaded));
+        if (names.Length > 0)
+            Assert.DoesNotContain(loaded, path => Path.GetFileName(path).StartsWith("libopencv_", StringComparison.Ordinal) && !path.StartsWith(folder, StringComparison.Ordinal));
+    }
 }

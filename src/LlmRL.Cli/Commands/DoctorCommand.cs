@@ -28,7 +28,9 @@ internal static class DoctorCommand
         Line("shim", NativeTorch.LibraryPath ?? "not found");
         Line("device", cuda.is_available() ? $"CUDA, {cuda.device_count()} found" : "CPU (no CUDA device is visible to this libtorch)");
         Line("cores", $"{Environment.ProcessorCount}, {Startup.CpuLevel}; {NativeTorch.Threads} libtorch threads");
-        Line("BLAS", NativeLibraries("blas") ?? "inside libtorch");
+        Line("BLAS", NativeLibraries("libopenblas") ?? NativeLibraries("blas") ?? "inside libtorch");
+        if (Startup.StandInCount is > 0 and var count)
+            Line("left out", $"{count} libraries that libtorch names and never calls, with what they need (LLMRL_FULL_LIBTORCH=1 loads them)");
         var limit = new MachineLimit(CPU, ReadBytes);
         limit.Measure();
         Line("matrix product", $"{limit.FlopsPerSecond / 1e9:N0} GFLOP/s float32; memory read {limit.BytesPerSecond / 1e9:N0} GB/s");

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LlmRL.Native;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
 using LlmRL.Runs;
@@ -50,6 +51,7 @@ internal static class RunCommand
             return;
         }
 
+        using var libtorch = new LoadingAhead();
         var recipe = RecipeBinder.Load<Recipe>(file, set);
         var (device, text) = Devices.Choose(parsed.GetValue(Device)!);
         using var console = RunConsole.Create(Console.Out, TimeProvider.System, RunConsole.CanBeLive(Console.IsOutputRedirected, Environment.GetEnvironmentVariable));
@@ -69,5 +71,13 @@ internal static class RunCommand
             Command = Text(path, set),
         };
         new Pipeline(recipe, options, console, TimeProvider.System).Run(interrupt.Token);
+    }
+
+    /// <summary>libtorch loads while the recipe is read; a recipe that is refused waits for it.</summary>
+    private sealed class LoadingAhead : IDisposable
+    {
+        private readonly Task loading = NativeTorch.LoadAhead();
+
+        public void Dispose() => loading.Wait();
     }
 }

@@ -123,6 +123,22 @@ public static unsafe partial class NativeTorch
         return end < 0 ? message : message[..end];
     }
 
+    /// <summary>
+    /// Loads the library on another thread, while the caller reads its input. Wait for it before the process ends: a library must not be torn down while its
+    /// constructors run. A library that cannot be loaded is reported when it is first used.
+    /// </summary>
+    public static Task LoadAhead() => Task.Run(() =>
+    {
+        try
+        {
+            _ = Version;
+        }
+        catch (DllNotFoundException)
+        {
+            // Said again, with what to do, by whatever needs the library.
+        }
+    });
+
     internal static void RegisterResolver()
     {
         if (Interlocked.Exchange(ref s_registered, 1) == 0) NativeLibrary.SetDllImportResolver(typeof(NativeTorch).Assembly, Load);
@@ -137,6 +153,7 @@ public static unsafe partial class NativeTorch
         {
             throw new DllNotFoundException($"{FileName} was not found: run ./llmrl once (it builds the library), or set LLMRL_NATIVE to its full path.");
         }
+        Startup.LoadStandIns(Path.GetDirectoryName(path)!);
         return NativeLibrary.Load(path);
     }
 

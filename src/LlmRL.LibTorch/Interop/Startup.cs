@@ -11,11 +11,15 @@ public static partial class Startup
     private const int MallocTopPad = -2;
     private const int MallocMmapThreshold = -3;
     private const int Mebibyte = 1 << 20;
+    private const string StandIns = "stand-ins";
     private static readonly Lock s_lock = new();
     private static IReadOnlyList<string>? s_notes;
 
     /// <summary>Handle of the BLAS library that libtorch will use, 0 when none was loaded ahead of it.</summary>
     internal static nint BlasLibrary { get; private set; }
+
+    /// <summary>How many libraries were kept from loading: see <see cref="LoadStandIns"/>.</summary>
+    public static int StandInCount { get; private set; }
 
     /// <summary>
     /// Call first thing in main, before any tensor; later calls do nothing. Returns one line for each choice of the user's environment that was overridden.
@@ -79,6 +83,18 @@ public static partial class Startup
         if (!File.Exists(blas)) return;
         BlasLibrary = dlopen(blas, LoadNow);
         if (BlasLibrary != 0 && File.Exists(lapack)) _ = dlopen(lapack, LoadNow);
+    }
+
+    /// <summary>
+    /// Loads empty libraries in place of those that the system's libtorch names and does not call (OpenCV, FFmpeg and the 200 they need; see native/build.sh): the
+    /// loader then finds their names taken. LLMRL_FULL_LIBTORCH=1 leaves libtorch as it is.
+    /// </summary>
+    /// <param name="folder">Where the shim lies.</param>
+    internal static void LoadStandIns(string folder)
+    {
+        var standIns = Path.Combine(folder, StandIns);
+        if (StandInCount > 0 || !OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable("LLMRL_FULL_LIBTORCH") is "1" || !Directory.Exists(standIns)) return;
+        foreach (string library in Directory.GetFiles(standIns)) StandInCount += dlopen(library, LoadNow) != 0 ? 1 : 0;
     }
 
     [LibraryImport("libc.so.6", StringMarshalling = StringMarshalling.Utf8)]

@@ -57,3 +57,35 @@ for pid in "${pids[@]}"; do wait "$pid"; done
 mv "$work/libllmrl_torch.so" "$out/.libllmrl_torch.so.new"
 mv "$out/.libllmrl_torch.so.new" "$out/libllmrl_torch.so"
 echo "built $out/libllmrl_torch.so against libtorch $major.$minor.$(number PATCH) (${root:-system})"
+
+# Debian's libtorch names OpenCV and FFmpeg, which bring 200 libraries, 70 MB and 0.1 s into every process, and calls none of their functions. Empty libraries of
+# those names, loaded first, keep them out. Only names of which no symbol is used get one, and what was built must load with them.
+stand_ins() {
+  local torch name path used=$work/used folder=$work/stand-ins
+  torch=$(ldd "$out/libllmrl_torch.so" | awk '$1 ~ /^libtorch_cpu/ {print $3}')
+  mkdir "$folder"
+  nm -D --undefined-only "$torch" | awk '{sub(/@.*/, "", $NF); print $NF}' | sort -u >"$used"
+  readelf -d "$torch" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -E '^lib(opencv_|avcodec|avformat|avutil|swscale|swresample)' >"$work/names" || return 0
+  while read -r name; do
+    path=$(ldd "$torch" | awk -v name="$name" '$1 == name {print $3}')
+    if [[ -f $path ]] && (($(nm -D --defined-only "$path" | awk '{sub(/@.*/, "", $NF); print $NF}' | sort -u | comm -12 - "$used" | wc -l) > 0)); then continue; fi
+    "${CXX:-g++}" -shared -nostdlib "-Wl,-soname,$name" -x c /dev/null -o "$folder/$name"
+  done <"$work/names"
+  cat >"$work/check.c" <<'EOF'
+#include <dlfcn.h>
+int main(int count, char** paths) {
+  for (int i = 1; i < count; i++)
+    if (!dlopen(paths[i], RTLD_NOW)) return 1;
+  return 0;
+}
+EOF
+  "${CXX:-g++}" -x c "$work/check.c" -o "$work/check" -ldl
+  if "$work/check" "$folder"/* "$out/libllmrl_torch.so"; then
+    rm -rf "$out/stand-ins"
+    mv "$folder" "$out/stand-ins"
+  else
+    echo "libtorch does not load without the libraries that it names and does not call: all are loaded" >&2
+  fi
+}
+rm -rf "$out/stand-ins"
+[[ -n $root ]] || stand_ins

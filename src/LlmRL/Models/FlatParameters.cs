@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using static TorchSharp.torch;
 
 namespace LlmRL.Models;
@@ -107,7 +108,7 @@ public sealed class FlatParameters : IDisposable
             if (std == 0)
                 Array.Fill(values, spec.Init == ParameterInit.One ? 1f : 0f);
             else
-                FillNormal(values, std, new RandomStream(CounterRandom.Key(seed, CounterRandom.Hash(spec.Name))));
+                FillNormal(values, std, CounterRandom.Key(seed, CounterRandom.Hash(spec.Name)));
             using var source = tensor(values, spec.Shape);
             this[spec.Name].copy_(source);
         }
@@ -122,13 +123,26 @@ public sealed class FlatParameters : IDisposable
         Values.Dispose();
     }
 
-    private static void FillNormal(Span<float> values, double std, RandomStream stream)
+    private static void FillNormal(float[] values, double std, ulong key)
     {
+        const int Block = 4096;
+        Parallel.For(0, (values.Length + Block - 1) / Block, block =>
+        {
+            var start = block * Block;
+            Span<double> uniform = stackalloc double[Block];
+            FillNormal(values.AsSpan(start, Math.Min(Block, values.Length - start)), std, key, (ulong)start, uniform);
+        });
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void FillNormal(Span<float> values, double std, ulong key, ulong counter, Span<double> uniform)
+    {
+        CounterRandom.Uniforms(key, counter, uniform[..((values.Length + 1) / 2 * 2)]);
         // Box–Muller gives two independent numbers from each pair of uniform ones.
         for (var i = 0; i < values.Length; i += 2)
         {
-            var radius = Math.Sqrt(-2 * Math.Log(1 - stream.NextDouble())) * std;
-            var (sin, cos) = Math.SinCos(2 * Math.PI * stream.NextDouble());
+            var radius = Math.Sqrt(-2 * Math.Log(1 - uniform[i])) * std;
+            var (sin, cos) = Math.SinCos(2 * Math.PI * uniform[i + 1]);
             values[i] = (float)(radius * cos);
             if (i + 1 < values.Length)
                 values[i + 1] = (float)(radius * sin);
