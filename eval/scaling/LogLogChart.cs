@@ -4,7 +4,12 @@ using System.Text;
 namespace LlmRL.Scaling;
 
 /// <summary>A line of a <see cref="LogLogChart"/>: dots and a line through what was measured, dashes through theory.</summary>
-internal sealed record LogLogSeries(string Name, double[] X, double[] Measured, double[] Predicted);
+/// <param name="Name">In the legend.</param>
+/// <param name="Colour">Index of its colour.</param>
+/// <param name="X">Abscissae, ascending.</param>
+/// <param name="Measured">What was measured there.</param>
+/// <param name="Predicted">What the formula says.</param>
+internal sealed record LogLogSeries(string Name, int Colour, double[] X, double[] Measured, double[] Predicted);
 
 /// <summary>A plot with logarithmic axes as an SVG file of its own, on white, so that it looks alike wherever it is shown.</summary>
 internal static class LogLogChart
@@ -12,6 +17,9 @@ internal static class LogLogChart
     private const double Width = 430, Height = 300, Left = 62, Right = 14, Top = 30, Bottom = 46, LegendRow = 15;
 
     private static readonly string[] Colours = ["#1b6ca8", "#c2571a", "#2e8540", "#7a4fa3"];
+
+    // Times a power of ten.
+    private static readonly double[][] TickSteps = [[1], [1, 2, 5], [1, 1.5, 2, 3, 4, 5, 7], [.. Enumerable.Range(10, 90).Select(tenth => tenth / 10.0)]];
 
     /// <summary>Two plots beside each other with one legend below.</summary>
     public static string Pair((string Title, string Unit, IReadOnlyList<LogLogSeries> Series) left, (string Title, string Unit, IReadOnlyList<LogLogSeries> Series) right, string xLabel)
@@ -23,9 +31,9 @@ internal static class LogLogChart
         Panel(svg, 0, left.Title, left.Unit, left.Series, xLabel);
         Panel(svg, Width, right.Title, right.Unit, right.Series, xLabel);
         var at = Left;
-        foreach (var (series, i) in left.Series.Select((series, i) => (series, i)))
+        foreach (var series in left.Series)
         {
-            svg.Append(Text($"<circle cx=\"{at:0}\" cy=\"{Height + 8:0}\" r=\"4\" fill=\"{Colours[i % Colours.Length]}\"/>"));
+            svg.Append(Text($"<circle cx=\"{at:0}\" cy=\"{Height + 8:0}\" r=\"4\" fill=\"{Colours[series.Colour % Colours.Length]}\"/>"));
             Label(svg, at + 9, Height + 12, "start", series.Name);
             at += 90;
         }
@@ -55,12 +63,12 @@ internal static class LogLogChart
 
         Label(svg, offset + (Left + Width - Right) / 2, Height - Bottom + 33, "middle", xLabel);
         svg.Append(Text($"<text transform=\"translate({offset + 14:0.#} {(Top + Height - Bottom) / 2:0.#}) rotate(-90)\" text-anchor=\"middle\" fill=\"#333\">{unit}</text>"));
-        foreach (var (one, i) in series.Select((one, i) => (one, i)))
+        foreach (var one in series)
         {
-            Path(svg, one.X.Zip(one.Predicted).Where(point => double.IsFinite(point.Second)).Select(point => (PixelX(point.First), PixelY(point.Second))), i, " stroke-dasharray=\"4 4\" opacity=\"0.7\"");
-            Path(svg, one.X.Zip(one.Measured).Select(point => (PixelX(point.First), PixelY(point.Second))), i, "");
+            Path(svg, one.X.Zip(one.Predicted).Where(point => double.IsFinite(point.Second)).Select(point => (PixelX(point.First), PixelY(point.Second))), one.Colour, " stroke-dasharray=\"4 4\" opacity=\"0.7\"");
+            Path(svg, one.X.Zip(one.Measured).Select(point => (PixelX(point.First), PixelY(point.Second))), one.Colour, "");
             foreach (var (px, py) in one.X.Zip(one.Measured))
-                svg.Append(Text($"<circle cx=\"{PixelX(px):0.#}\" cy=\"{PixelY(py):0.#}\" r=\"3.5\" fill=\"{Colours[i % Colours.Length]}\"/>"));
+                svg.Append(Text($"<circle cx=\"{PixelX(px):0.#}\" cy=\"{PixelY(py):0.#}\" r=\"3.5\" fill=\"{Colours[one.Colour % Colours.Length]}\"/>"));
         }
     }
 
@@ -71,13 +79,15 @@ internal static class LogLogChart
         return (logs.Min() - margin, logs.Max() + margin);
     }
 
-    /// <summary>1, 2 and 5 times powers of ten, or only the powers where the range is long.</summary>
-    private static IEnumerable<double> Ticks((double Low, double High) range)
+    /// <summary>Round numbers, as few as are three at least.</summary>
+    private static double[] Ticks((double Low, double High) range)
     {
-        double[] steps = range.High - range.Low > 2.5 ? [1] : [1, 2, 5];
-        for (var power = (int)Math.Floor(range.Low); power <= range.High; power++)
-            foreach (var tick in steps.Select(step => step * Math.Pow(10, power)).Where(tick => Math.Log10(tick) >= range.Low && Math.Log10(tick) <= range.High))
-                yield return tick;
+        double[] Of(double[] steps) =>
+        [
+            .. Enumerable.Range((int)Math.Floor(range.Low), (int)Math.Ceiling(range.High) - (int)Math.Floor(range.Low) + 1)
+                .SelectMany(power => steps.Select(step => step * Math.Pow(10, power))).Where(tick => Math.Log10(tick) >= range.Low && Math.Log10(tick) <= range.High),
+        ];
+        return TickSteps.Select(Of).FirstOrDefault(ticks => ticks.Length >= 3) ?? Of(TickSteps[^1]);
     }
 
     private static void Path(StringBuilder svg, IEnumerable<(double X, double Y)> points, int colour, string style) =>

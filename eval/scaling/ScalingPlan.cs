@@ -66,6 +66,9 @@ internal static class ScalingPlan
 
     private static readonly BenchPhase[] All = [BenchPhase.Sft, BenchPhase.LogProbs, BenchPhase.Generate, BenchPhase.Grpo];
 
+    /// <summary>A phase's colour in every plot.</summary>
+    public static int Colour(BenchPhase phase) => Array.IndexOf(All, phase);
+
     /// <summary>All points in the order of the curves.</summary>
     /// <param name="quick">Fewer and smaller ones: minutes on one core.</param>
     public static IReadOnlyList<ScalingPoint> Points(bool quick)

@@ -56,8 +56,8 @@ internal static class ScalingReport
             var (first, last) = (curve[0], curve[^1]);
             text.Append(Text($"| {BenchRun.Name(phase.Key)} | {first.Point.X:N0} → {last.Point.X:N0} | {first.Seconds:g3} → {last.Seconds:g3} | {Slope(Logs(x), Logs(seconds)):F2} | {Slope(Logs(x), Logs(least)):F2} "))
                 .Append(Text($"| {100 * first.Result.FractionOfLimit:F0} → {100 * last.Result.FractionOfLimit:F0} % | {first.Megabytes:N0} → {last.Megabytes:N0} | {Slope(x, held):g3} | {Slope(x, needed):g3} |\n"));
-            times.Add(new(BenchRun.Name(phase.Key), x, seconds, least));
-            memory.Add(new(BenchRun.Name(phase.Key), x, held, [.. needed.Select(value => value + held[0] - needed[0])]));
+            times.Add(new(BenchRun.Name(phase.Key), ScalingPlan.Colour(phase.Key), x, seconds, least));
+            memory.Add(new(BenchRun.Name(phase.Key), ScalingPlan.Colour(phase.Key), x, held, [.. needed.Select(value => value + held[0] - needed[0])]));
         }
 
         AtomicFile.WriteAllText(Path.Combine(folder, picture), LogLogChart.Pair(("Seconds a step", "s", times), ("Peak memory, dashed: first point + formula", "MB", memory), axis));
