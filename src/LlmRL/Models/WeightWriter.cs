@@ -79,12 +79,22 @@ internal static class WeightWriter
                     using var slice = host.narrow(0, begin, part.Elements);
                     using var merged = Merged(adapters, spec, part, slice);
                     part.ToFile(Native.NativeTorch.AsSpan<float>(merged ?? slice), destination);
-                }));
+                })
+                {
+                    Stored = adapters is null && part.Order == PartOrder.Same ? () => Elements(host, begin, part.Elements) : null,
+                });
                 offset += part.Elements;
             }
         }
 
         return items;
+    }
+
+    // The slice shares the weights' memory.
+    private static ReadOnlySpan<float> Elements(Tensor host, long start, long count)
+    {
+        using var slice = host.narrow(0, start, count);
+        return Native.NativeTorch.AsSpan<float>(slice);
     }
 
     /// <summary>A part with its adapter merged into it, or the trained one in its place; null where it is as it was.</summary>

@@ -76,7 +76,7 @@ public sealed record CheckpointPart(string Name, AdamW? Optimizer, Func<FrozenNe
         {
             Network.Save(folder);
             if (Optimizer is var (moment, squared))
-                AtomicFile.Write(Path.Combine(folder, OptimizerName), stream => SafetensorsWriter.Write(stream, [Item(MomentName, moment), Item(SquaredMomentName, squared)]));
+                AtomicFile.Write(Path.Combine(folder, OptimizerName), stream => SafetensorsWriter.Write(stream, [SafetensorsWriter.Of(MomentName, moment), SafetensorsWriter.Of(SquaredMomentName, squared)]));
         }
 
         public void Dispose()
@@ -85,9 +85,6 @@ public sealed record CheckpointPart(string Name, AdamW? Optimizer, Func<FrozenNe
             Optimizer?.Moment.Dispose();
             Optimizer?.SquaredMoment.Dispose();
         }
-
-        private static SafetensorsWriter.Item Item(string name, Tensor values) =>
-            new(name, values.shape, destination => Native.NativeTorch.AsSpan<float>(values).CopyTo(destination));
     }
 }
 
