@@ -19,6 +19,8 @@ internal static class BenchTable
 
             last = result;
             output.WriteLine(Row(result));
+            if (result.PeakDeviceMb is { } taken)
+                output.WriteLine(Text($"           GPU memory {taken:N0} MB"));
             if (result.Parts.Count > 0)
                 output.WriteLine("           " + string.Join(", ", result.Parts.Where(part => part.Value > 0).Select(part => Text($"{part.Key} {Percent(part.Value / result.SecondsPerStep.Median)}"))));
         }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using LlmRL.Evaluation;
+using LlmRL.Evaluation.Judges;
 using LlmRL.Models;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
@@ -24,6 +25,10 @@ internal static class EvalCommand
     private static readonly Option<string?> PassAtK = new("--pass-at-k") { Description = "The k of pass@k, such as 1,8 (default: 1 where the data has answers)." };
     private static readonly Option<int?> Samples = new("--n") { Description = "Completions per prompt (default: the largest k)." };
     private static readonly Option<bool> Gold = new("--judge") { Description = "Compares with the reference completions by the judge of the TL;DR experiment: win rate." };
+    private static readonly Option<string?> JudgeUrl = new("--judge-url") { Description = "The same by an OpenAI-compatible server, such as https://api.example.org/v1." };
+    private static readonly Option<string?> JudgeModel = new("--judge-model") { Description = "With --judge-url: the model that judges." };
+    private static readonly Option<string?> JudgeKey = new("--judge-key-env") { Description = "With --judge-url: the environment variable that holds the key." };
+    private static readonly Option<string> JudgeQuestion = new("--judge-prompt") { Description = "With --judge-url: tldr, or a file with the question.", DefaultValueFactory = _ => "tldr" };
     private static readonly Option<string?> Reference = new("--reference") { Description = "A model folder: the KL to it is measured." };
     private static readonly Option<string?> RewardModelFolder = new("--reward-model") { Description = "A reward model's folder: its mean score is measured." };
     private static readonly Option<double> Temperature = new("--temperature") { Description = "0 takes the most probable token.", DefaultValueFactory = _ => 1 };
@@ -39,7 +44,7 @@ internal static class EvalCommand
     {
         var command = new Command("eval", "Measures pass@k, win rate, reward, KL and diversity of trained models.")
         {
-            RecipeFile, Model, Adapter, Data, Count, PassAtK, Samples, Gold, Reference, RewardModelFolder, Temperature, TopP, Length, Seed, Output, Set, Device, Json,
+            RecipeFile, Model, Adapter, Data, Count, PassAtK, Samples, Gold, JudgeUrl, JudgeModel, JudgeKey, JudgeQuestion, Reference, RewardModelFolder, Temperature, TopP, Length, Seed, Output, Set, Device, Json,
         };
         command.SetAction(parsed => Guard.Run(() => Run(parsed)));
         return command;
@@ -117,13 +122,24 @@ internal static class EvalCommand
             Policies = [Recipe.BaseModel],
             Data = source,
             PassAtK = [.. wanted.Distinct().Order()],
-            Judge = parsed.GetValue(Gold) ? new GoldReward() : null,
+            Judge = Judge(parsed),
             Reference = parsed.GetValue(Reference),
             Reward = parsed.GetValue(RewardModelFolder) is { } folder ? new LearnedReward { Model = folder } : null,
             Temperature = parsed.GetValue(Temperature),
             TopP = parsed.GetValue(TopP),
             MaxCompletionLength = parsed.GetValue(Length) ?? Room(model, source),
         };
+    }
+
+    private static IJudge? Judge(ParseResult parsed)
+    {
+        var (url, model) = (parsed.GetValue(JudgeUrl), parsed.GetValue(JudgeModel));
+        if (url is null != model is null)
+            throw new BadInputException(url is null ? "--judge-model: give the server too, with --judge-url." : "--judge-url: name the model that judges, with --judge-model.");
+        if (url is not null && parsed.GetValue(Gold))
+            throw new BadInputException("--judge and --judge-url: one judge at a time; take one of them out.");
+        return url is not null ? new HttpJudge { Url = url, Model = model!, ApiKeyEnv = parsed.GetValue(JudgeKey), Prompt = parsed.GetValue(JudgeQuestion)! }
+            : parsed.GetValue(Gold) ? new GoldReward() : null;
     }
 
     /// <summary>The default length, or what the model has positions for after the longest prompt.</summary>

@@ -57,6 +57,8 @@ internal static unsafe partial class NativeMethods
 
     [LibraryImport(Library)] internal static partial int llmrl_cuda_set_device(int index);
 
+    [LibraryImport(Library)] internal static partial int llmrl_cuda_memory(out long free, out long total);
+
     [LibraryImport(Library)] internal static partial int llmrl_requires_grad(nint tensor);
 
     [LibraryImport(Library)] internal static partial int llmrl_set_requires_grad(nint tensor, int value);

@@ -63,6 +63,13 @@ public static partial class torch
         /// <summary>Waits for the work queued on a GPU (default: the current one).</summary>
         public static void synchronize(Device? device = null) =>
             NativeTorch.Check(NativeMethods.llmrl_cuda_synchronize(device?.index ?? -1), "cuda.synchronize");
+
+        /// <summary>Bytes of the current GPU's memory that no process holds, and all that it has. libtorch keeps what it once took, so the difference does not fall.</summary>
+        public static (long Free, long Total) mem_get_info()
+        {
+            NativeTorch.Check(NativeMethods.llmrl_cuda_memory(out var free, out var total), "cuda.mem_get_info");
+            return (free, total);
+        }
     }
 
     private sealed class GradientMode : IDisposable

@@ -26,9 +26,9 @@ else
   root=$(cd "$root" && pwd)
   flags+=(-isystem "$root/include" -isystem "$root/include/torch/csrc/api/include")
   links=("-L$root/lib" "-Wl,-rpath,$root/lib" "${links[@]}")
-  # Old pip builds use the C++ ABI from before GCC 5; the symbols tell.
+  # Old pip builds use the C++ ABI from before GCC 5; the symbols' names tell. Searched as bytes: binutils need not be there.
   abi=0
-  if (($(nm -D --defined-only "$root/lib/libc10.so" | grep -c __cxx11) > 0)); then abi=1; fi
+  if grep -qa '_ZN3c10[A-Za-z0-9_]*__cxx11' "$root/lib/libc10.so"; then abi=1; fi
   flags+=("-D_GLIBCXX_USE_CXX11_ABI=$abi")
   if [[ -f $root/lib/libtorch_cuda.so ]]; then links+=(-ltorch_cuda -lc10_cuda); fi
   include=$root/include

@@ -8,7 +8,9 @@
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <memory>
 #include <stdexcept>
+#include <type_traits>
 #include <vector>
 
 using namespace llmrl;
@@ -64,9 +66,17 @@ struct ManagedNode : public torch::autograd::Node {
   void* context_;
 };
 
-void delete_managed_node(torch::autograd::Node* node) {
-  // deleteNode unwinds long chains iteratively, so that deep graphs do not exhaust the stack.
-  torch::autograd::deleteNode(node);
+// Nodes were counted by std::shared_ptr in libtorch 1 and most of 2, by c10::intrusive_ptr since: the headers say which.
+using NodePointer = decltype(torch::autograd::Edge::function);
+
+template <typename Pointer, typename Base>
+Pointer make_node(Callback callback, void* context) {
+  if constexpr (std::is_same_v<Pointer, std::shared_ptr<Base>>) {
+    // deleteNode unwinds long chains iteratively, so that deep graphs do not exhaust the stack.
+    return Pointer(new ManagedNode(callback, context), [](Base* node) { deleteNode(node); });
+  } else {
+    return c10::make_intrusive<ManagedNode>(callback, context);
+  }
 }
 
 }  // namespace
@@ -133,7 +143,7 @@ LLMRL_API int32_t llmrl_grad(void** outputs, int32_t output_count, void** inputs
 LLMRL_API int32_t llmrl_custom_function(void** inputs, int32_t input_count, void** outputs, int32_t output_count, Callback callback,
                                         void* context) {
   return guarded(-1, [&]() -> int32_t {
-    std::shared_ptr<ManagedNode> node(new ManagedNode(callback, context), delete_managed_node);
+    const NodePointer node = make_node<NodePointer, torch::autograd::Node>(callback, context);
     torch::autograd::variable_list variables = borrow_all(inputs, input_count);
     bool wanted = false;
     for (const auto& variable : variables) wanted = wanted || (variable.defined() && variable.requires_grad());

@@ -8,6 +8,8 @@
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <dlfcn.h>
+
 #include <mutex>
 
 using namespace llmrl;
@@ -138,6 +140,21 @@ LLMRL_API int32_t llmrl_cuda_synchronize(int32_t index) {
 LLMRL_API int32_t llmrl_cuda_set_device(int32_t index) {
   return guarded(-1, [&]() -> int32_t {
     c10::impl::VirtualGuardImpl(c10::kCUDA).setDevice(c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index)));
+    return 0;
+  });
+}
+
+// Bytes of the current device's memory that are free, and all it has. The CUDA runtime that libtorch itself loaded is asked by name: its headers need not be installed.
+LLMRL_API int32_t llmrl_cuda_memory(int64_t* free_bytes, int64_t* total_bytes) {
+  return guarded(-1, [&]() -> int32_t {
+    using Query = int (*)(size_t*, size_t*);
+    const auto query = reinterpret_cast<Query>(dlsym(RTLD_DEFAULT, "cudaMemGetInfo"));
+    TORCH_CHECK(query != nullptr, "this libtorch loaded no CUDA runtime");
+    size_t available = 0, all = 0;
+    const int status = query(&available, &all);
+    TORCH_CHECK(status == 0, "cudaMemGetInfo failed with status ", status);
+    *free_bytes = static_cast<int64_t>(available);
+    *total_bytes = static_cast<int64_t>(all);
     return 0;
   });
 }

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using LlmRL.Advantages;
+using LlmRL.Alarms;
 using LlmRL.Losses;
 using LlmRL.Models.Lora;
 using LlmRL.Recipes;
@@ -151,6 +152,9 @@ public abstract record OnlineStage : TrainingStage, IValidated
     /// <summary>A few completions are written to samples.jsonl every so many steps; 0: never.</summary>
     [Range(0, int.MaxValue)]
     public int LogCompletionsSteps { get; init; } = 10;
+
+    /// <summary>Alarms of this stage, before those of the recipe.</summary>
+    public AlarmSettings? Alarms { get; init; }
 
     /// <summary>Whether the algorithm has a value network.</summary>
     public virtual string? ValueModel => null;

@@ -26,6 +26,9 @@ public sealed record BenchResult
     /// <summary>The most memory that the process held while the phase was prepared and ran, in 10⁶ bytes; null where the system does not say.</summary>
     public double? PeakRssMb { get; init; }
 
+    /// <summary>On a GPU: what its free memory had fallen by at the end, in 10⁶ bytes. The allocator keeps what it took, so this is the peak; null elsewhere.</summary>
+    public double? PeakDeviceMb { get; init; }
+
     /// <summary>10⁹ FLOP/s of a large matrix product beside it, the best of some, see <see cref="MachineLimit"/>.</summary>
     public double? MatmulGflops { get; init; }
 

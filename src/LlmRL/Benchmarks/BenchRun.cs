@@ -27,11 +27,12 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
     {
         var config = settings.ReadConfig();
         var shape = settings.Shape(phase, config);
+        var free = FreeDeviceBytes();
         var limit = new MachineLimit(device, (long)TransformerCost.WeightBytes(config), settings.MatrixSize);
         limit.Measure();
         ProcessMemory.ForgetPeak();
         var steps = Steps(phase, shape);
-        var peak = ProcessMemory.PeakMegabytes();
+        var (peak, taken) = (ProcessMemory.PeakMegabytes(), (free - FreeDeviceBytes()) / 1e6);
         limit.Measure();
         var seconds = Spread.Of(steps.Select(step => step[StepTime]));
         return Describe(phase, config, shape) with
@@ -39,6 +40,7 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
             SecondsPerStep = seconds,
             TokensPerSecond = PhaseCost.Tokens(phase, shape) / seconds.Median,
             PeakRssMb = peak,
+            PeakDeviceMb = taken,
             MatmulGflops = limit.FlopsPerSecond / 1e9,
             MatmulGflopsMedian = limit.MedianFlopsPerSecond / 1e9,
             ReadGbps = limit.BytesPerSecond / 1e9,
@@ -48,6 +50,8 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
                 .Select(name => KeyValuePair.Create(name[PartPrefix.Length..], Spread.Of(steps.Select(step => step[name])).Median))),
         };
     }
+
+    private double? FreeDeviceBytes() => device.type == DeviceType.CUDA ? torch.cuda.mem_get_info().Free : null;
 
     /// <summary>Everything of a result that is known beforehand.</summary>
     public BenchResult Describe(BenchPhase phase, ModelConfig config, BenchShape shape) => new()

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using LlmRL.Algorithms;
+using LlmRL.Evaluation.Judges;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
 using LlmRL.Rewards;
@@ -43,8 +44,11 @@ public sealed record Evaluate : Stage, IValidated
     /// <summary>Scores completions; reported as <c>reward/POLICY</c>.</summary>
     public IRewardSource? Reward { get; init; }
 
-    /// <summary>Compares completions with the data's reference completions: <c>win_rate/POLICY</c>, and its own score as <c>gold/POLICY</c>.</summary>
-    public IReward? Judge { get; init; }
+    /// <summary>
+    /// Compares completions with the data's reference completions: <c>win_rate/POLICY</c>. A judge that scores completions reports its own score as <c>gold/POLICY</c>, a
+    /// reward model as <c>judge_score/POLICY</c>; a server how often it was undecided, as <c>judge_ties/POLICY</c> and <c>judge_inconsistent/POLICY</c>.
+    /// </summary>
+    public IJudge? Judge { get; init; }
 
     /// <summary>The policy that <c>kl/POLICY</c> is measured against; by default the first one.</summary>
     public string? Reference { get; init; }
@@ -80,7 +84,7 @@ public sealed record Evaluate : Stage, IValidated
 
     /// <inheritdoc/>
     public override IEnumerable<string> Inputs =>
-        Policies.Concat(RewardModels).Concat(Reference is null ? [] : [Reference]).Concat(Reward?.Models ?? []);
+        Policies.Concat(RewardModels).Concat(Reference is null ? [] : [Reference]).Concat(Reward?.Models ?? []).Concat(JudgeSetup.Models(Judge));
 
     /// <inheritdoc/>
     public IEnumerable<(string Key, string Problem)> Validate()

@@ -1,4 +1,5 @@
 using LlmRL.Data;
+using LlmRL.Evaluation.Judges;
 using LlmRL.Models;
 using LlmRL.Rewards;
 using LlmRL.Rollouts;
@@ -15,6 +16,7 @@ internal sealed class PolicyEvaluation : IDisposable
     private readonly StageContext context;
     private readonly Example[] examples;
     private readonly RewardScorer? scorer;
+    private readonly IPairwiseJudge? judge;
     private readonly Transformer? reference;
     private readonly string? referenceName;
     private readonly int samples;
@@ -27,6 +29,7 @@ internal sealed class PolicyEvaluation : IDisposable
         examples = [.. Enumerable.Range(0, data.Count).Select(i => data[i])];
         samples = stage.PassAtK.Concat(stage.MajAtK).Concat(stage.BestOfN).DefaultIfEmpty(1).Max();
         scorer = stage.Reward is { } source ? new RewardScorer(source, context, stage.MicroBatchTokens) : null;
+        judge = stage.Judge is { } judging ? JudgeSetup.Open(judging, context, stage.MicroBatchTokens) : null;
         referenceName = stage.Reference ?? stage.Policies.FirstOrDefault();
         if (stage.Temperature > 0 && referenceName is not null)
             reference = context.LoadModel(referenceName, trainable: false);
@@ -47,7 +50,7 @@ internal sealed class PolicyEvaluation : IDisposable
         var rows = new MeasuredRows(policyName);
         if (stage.PassAtK.Count + stage.MajAtK.Count > 0)
             rates.Add([.. rollout.Groups()], policyName == referenceName, rows, context.Cancellation);
-        var judged = stage.Judge is { } judge ? Judged(rollout, judge) : null;
+        var judged = judge is not null ? Judged(rollout, judge) : null;
         if (judged is not null)
             AddJudgement(judged, rows);
         if (scorer is not null)
@@ -67,6 +70,7 @@ internal sealed class PolicyEvaluation : IDisposable
     public void Dispose()
     {
         scorer?.Dispose();
+        judge?.Dispose();
         reference?.Dispose();
     }
 
@@ -80,19 +84,31 @@ internal sealed class PolicyEvaluation : IDisposable
     }
 
     /// <summary>What is known of each trajectory against the reference completion, group by group.</summary>
-    private Judgement[] Judged(Rollout rollout, IReward judge) => [.. rollout.Groups().AsParallel().AsOrdered().Select(group =>
+    private Judgement[] Judged(Rollout rollout, IPairwiseJudge judging)
     {
-        var human = judge.Score(group[0].Example, group[0].Example.Completion!);
-        var scores = group.Select(trajectory => judge.Score(trajectory.Example, trajectory.Text)).ToArray();
-        return new Judgement(scores, Array.ConvertAll(scores, score => WinRate.Points(WinRate.Compare(score, human))), LengthDifferences(group));
-    })];
+        var verdicts = judging.Compare([.. rollout.Trajectories.Select(trajectory => new JudgedPair(
+            trajectory.Example, new JudgedText(trajectory.Text, trajectory.AllTokens()), new JudgedText(trajectory.Example.Completion!)))], context.Cancellation);
+        return [.. rollout.Groups().Zip(verdicts.Chunk(rollout.GroupSize), (group, said) => new Judgement(said, LengthDifferences(group)))];
+    }
 
-    private static void AddJudgement(Judgement[] judged, MeasuredRows rows)
+    private void AddJudgement(Judgement[] judged, MeasuredRows rows)
     {
         rows.AddMean("win_rate", judged.Select(group => group.Points.Average()));
         rows.AddEstimate("win_rate_length_controlled", LengthControlledWinRate.Of([.. judged.Select(group => group.Points)], [.. judged.Select(group => group.Longer)]));
-        rows.AddMean("gold", judged.Select(group => group.Gold.Average()));
+        if (judged[0].Scores is not null)
+            rows.AddMean(ScoreName, judged.Select(group => group.Scores!.Average()));
+        var verdicts = judged.SelectMany(group => group.Verdicts).ToArray();
+        double Share(Func<JudgedVerdict, bool> what) => verdicts.Count(what) / (double)verdicts.Length;
+        if (stage.Judge is HttpJudge)
+            rows.Add("judge_ties", Share(said => said.Verdict == Verdict.Tie));
+        if (judge!.HasOrders)
+            rows.Add("judge_inconsistent", Share(said => said.IsInconsistent));
+        if (verdicts.Any(said => said.IsFailed))
+            rows.Add("judge_failures", verdicts.Count(said => said.IsFailed));
     }
+
+    /// <summary>A reward model is no gold judge: it may be the very one that was trained against.</summary>
+    private string ScoreName => stage.Judge is LearnedReward ? "judge_score" : "gold";
 
     /// <summary>Tokens of each completion, without the stop token, less those of the reference completion.</summary>
     private double[] LengthDifferences(IReadOnlyList<Trajectory> group)
@@ -101,7 +117,7 @@ internal sealed class PolicyEvaluation : IDisposable
         return [.. group.Select(trajectory => (double)(trajectory.Length - (trajectory.IsTruncated ? 0 : 1) - human))];
     }
 
-    private static List<KeyValuePair<string, double>> BestOf(Rollout rollout, Judgement[]? judged, int n, string policyName)
+    private List<KeyValuePair<string, double>> BestOf(Rollout rollout, Judgement[]? judged, int n, string policyName)
     {
         var rows = new MeasuredRows($"{policyName}-best-of-{n}");
         // A group that could not be scored has no best.
@@ -114,7 +130,8 @@ internal sealed class PolicyEvaluation : IDisposable
             AddBest("win_rate", i => groups[i].Judged!.Points);
             rows.AddEstimate("win_rate_length_controlled", LengthControlledWinRate.Of(
                 [.. first.Select((best, i) => new[] { groups[i].Judged!.Points[best] })], [.. first.Select((best, i) => new[] { groups[i].Judged!.Longer[best] })]));
-            AddBest("gold", i => groups[i].Judged!.Gold);
+            if (judged[0].Scores is not null)
+                AddBest(ScoreName, i => groups[i].Judged!.Scores!);
         }
 
         AddBest("reward", i => groups[i].Rewards);
@@ -148,7 +165,7 @@ internal sealed class PolicyEvaluation : IDisposable
         for (var i = 0; i < Math.Min(stage.LogCompletions, examples.Length); i++)
         {
             var trajectory = rollout.Trajectories[i * samples];
-            double? score = stage.Judge?.Score(examples[i], trajectory.Text) ?? (stage.PassAtK.Count > 0 ? stage.Verifier.Score(examples[i], trajectory.Text)
+            double? score = (stage.Judge as IReward)?.Score(examples[i], trajectory.Text) ?? (stage.PassAtK.Count > 0 ? stage.Verifier.Score(examples[i], trajectory.Text)
                 : scorer is null || double.IsNaN(trajectory.Score) ? null : trajectory.Score);
             context.Log.Sample(new SampleRow
             {
@@ -166,10 +183,16 @@ internal sealed class PolicyEvaluation : IDisposable
 }
 
 /// <summary>A prompt's completions against its reference completion.</summary>
-/// <param name="Gold">The judge's score of each.</param>
-/// <param name="Points">1 for a win, ½ for a tie, 0 for a loss.</param>
+/// <param name="Verdicts">What the judge said of each.</param>
 /// <param name="Longer">Tokens beyond those of the reference.</param>
-internal sealed record Judgement(double[] Gold, double[] Points, double[] Longer);
+internal sealed record Judgement(JudgedVerdict[] Verdicts, double[] Longer)
+{
+    /// <summary>1 for a win, ½ for a tie, 0 for a loss.</summary>
+    public double[] Points { get; } = Array.ConvertAll(Verdicts, said => WinRate.Points(said.Verdict));
+
+    /// <summary>The judge's score of each; null where it gives none.</summary>
+    public double[]? Scores { get; } = Verdicts.All(said => said.Score is not null) ? Array.ConvertAll(Verdicts, said => said.Score!.Value) : null;
+}
 
 /// <summary>Numbers of one policy or model, with their standard errors beside them.</summary>
 /// <param name="subject">The policy or model.</param>

@@ -9,6 +9,8 @@ namespace LlmRL.Models;
 /// </summary>
 public sealed class FlatParameters : IDisposable
 {
+    private const int InitialBlock = 4096, InitialPiece = 64 * InitialBlock;
+
     private readonly Dictionary<string, int> indexByName = new(StringComparer.Ordinal);
     private readonly Tensor[] views;
     private readonly Tensor[] gradientViews;
@@ -104,16 +106,18 @@ public sealed class FlatParameters : IDisposable
                 ParameterInit.ScalarHead => 1 / Math.Sqrt(config.HiddenSize + 1.0),
                 _ => 0,
             };
-            var values = new float[spec.Elements];
             var key = CounterRandom.Key(seed, CounterRandom.Hash(spec.Name));
             if (spec.Init == ParameterInit.KaimingUniform)
+            {
+                var values = new float[spec.Elements];
                 FillUniform(values, 1 / Math.Sqrt(spec.Shape[1]), new RandomStream(key));
+                using var source = tensor(values, spec.Shape);
+                this[spec.Name].copy_(source);
+            }
             else if (std == 0)
-                Array.Fill(values, spec.Init == ParameterInit.One ? 1f : 0f);
+                this[spec.Name].fill_(spec.Init == ParameterInit.One ? 1f : 0f);
             else
-                FillNormal(values, std, key);
-            using var source = tensor(values, spec.Shape);
-            this[spec.Name].copy_(source);
+                DrawNormal(Offsets[indexByName[spec.Name]], spec.Elements, std, key);
         }
     }
 
@@ -132,16 +136,26 @@ public sealed class FlatParameters : IDisposable
             value = (float)(bound * (2 * stream.NextDouble() - 1));
     }
 
-    private static void FillNormal(float[] values, double std, ulong key)
+    /// <summary>A piece at a time: the embedding of a large vocabulary would otherwise be held three times.</summary>
+    private void DrawNormal(long offset, long count, double std, ulong key)
     {
-        const int Block = 4096;
-        Parallel.For(0, (values.Length + Block - 1) / Block, block =>
+        var values = new float[Math.Min(count, InitialPiece)];
+        for (var first = 0L; first < count; first += values.Length)
         {
-            var start = block * Block;
-            Span<double> uniform = stackalloc double[Block];
-            FillNormal(values.AsSpan(start, Math.Min(Block, values.Length - start)), std, key, (ulong)start, uniform);
-        });
+            using var scope = NewDisposeScope();
+            var length = (int)Math.Min(values.Length, count - first);
+            FillNormal(values, length, std, key, first);
+            Values.narrow(0, offset + first, length).copy_(tensor(values).narrow(0, 0, length));
+        }
     }
+
+    private static void FillNormal(float[] values, int count, double std, ulong key, long first) =>
+        Parallel.For(0, (count + InitialBlock - 1) / InitialBlock, block =>
+        {
+            var start = block * InitialBlock;
+            Span<double> uniform = stackalloc double[InitialBlock];
+            FillNormal(values.AsSpan(start, Math.Min(InitialBlock, count - start)), std, key, (ulong)(first + start), uniform);
+        });
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FillNormal(Span<float> values, double std, ulong key, ulong counter, Span<double> uniform)

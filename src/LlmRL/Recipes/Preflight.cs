@@ -1,6 +1,7 @@
 using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Evaluation;
+using LlmRL.Evaluation.Judges;
 using LlmRL.Models;
 using LlmRL.Models.Lora;
 using LlmRL.Rewards;
@@ -165,6 +166,7 @@ internal sealed class Preflight
     {
         var context = new StageContext(stage, environment);
         Blame($"{key}.reward", () => stage.Reward?.Check());
+        Blame($"{key}.judge", () => JudgeSetup.Check(stage.Judge));
         if (stage.Policies.Count > 0 && !IsStillToCome(stage.Data))
         {
             Blame($"{key}.data", () =>

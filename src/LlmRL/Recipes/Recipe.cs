@@ -1,3 +1,4 @@
+using LlmRL.Alarms;
 using LlmRL.Algorithms;
 using LlmRL.Recipes.Binding;
 
@@ -17,6 +18,9 @@ public sealed record Recipe : IValidated
 
     /// <summary>The model and its tokenizer; null where no stage works on a language model.</summary>
     public ModelSource? Model { get; init; }
+
+    /// <summary>Alarms of all stages that learn from their own samples; a stage's own come first.</summary>
+    public AlarmSettings? Alarms { get; init; }
 
     /// <summary>The stages in order.</summary>
     public required IReadOnlyList<Stage> Stages { get; init; }

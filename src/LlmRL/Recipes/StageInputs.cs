@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
+using LlmRL.Alarms;
 using LlmRL.Algorithms;
 using LlmRL.Recipes.Binding;
 
@@ -14,6 +15,8 @@ internal static class StageInputs
 {
     /// <summary>How inputs other than settings are named.</summary>
     public const string Program = "program", Input = "input ", FilePrefix = "file ";
+
+    private const string Alarms = "alarms";
 
     /// <summary>Settings of a stage that only decide when checkpoints are written, and those that choose the best, which only counts where it is loaded.</summary>
     private static readonly string[]
@@ -38,10 +41,13 @@ internal static class StageInputs
         foreach (var (key, value) in Fingerprint.Settings(stage))
         {
             var name = key[(key.IndexOf('.') + 1)..];
-            if (!Bookkeeping.Contains(name) && (!Choosing.Contains(name) || stage is TrainingStage { LoadBestModelAtEnd: true }))
+            if (!Bookkeeping.Contains(name) && name != Alarms && !name.StartsWith(Alarms + ".", StringComparison.Ordinal) && (!Choosing.Contains(name) || stage is TrainingStage { LoadBestModelAtEnd: true }))
                 inputs[key] = value;
         }
 
+        // Alarms only watch, unless they stop the stage.
+        foreach (var alarm in stage is OnlineStage online ? AlarmSettings.Of(online.Alarms, recipe.Alarms).Where(alarm => alarm.Stop) : [])
+            inputs[$"{Variants.NameOf(stage.GetType())}.{Alarms}.{alarm.Name}"] = Fingerprint.Text(alarm);
         foreach (var file in new object?[] { recipe.Model, stage }.OfType<object>().SelectMany(FilesOf))
             inputs[FilePrefix + file] = Stamp(file);
         foreach (var input in stage.Inputs.Concat(DataReference.Of(stage).Select(data => data.Name)).Distinct())

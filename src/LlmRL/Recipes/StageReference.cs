@@ -1,5 +1,6 @@
 using LlmRL.Algorithms;
 using LlmRL.Evaluation;
+using LlmRL.Evaluation.Judges;
 
 namespace LlmRL.Recipes;
 
@@ -50,6 +51,8 @@ internal sealed record StageReference(string Key, string Name, bool? ScalarHead)
                     yield return new("reward_models", model, true);
                 foreach (var model in evaluate.Reward?.Models ?? [])
                     yield return new("reward", model, true);
+                foreach (var model in JudgeSetup.Models(evaluate.Judge))
+                    yield return new("judge", model, true);
                 break;
         }
     }

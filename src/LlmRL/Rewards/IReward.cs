@@ -18,7 +18,7 @@ public interface IRewardSource
 }
 
 /// <summary>Scores completions by their text. A higher score is better; implementations say their range.</summary>
-public interface IReward : IRewardSource
+public interface IReward : IRewardSource, IJudge
 {
     /// <summary>The name under which the score is logged: <c>rewards/NAME/mean</c>.</summary>
     string Name { get; }

@@ -7,7 +7,7 @@ namespace LlmRL.Rewards;
 /// model was centred on them. In the units of the Bradley–Terry model: a difference of 1 means odds of e.
 /// </summary>
 [Variant("reward_model")]
-public sealed record LearnedReward : IRewardSource
+public sealed record LearnedReward : IRewardSource, IJudge
 {
     /// <summary>The stage that trained it, or a folder with a sequence classifier of one label.</summary>
     public required string Model { get; init; }

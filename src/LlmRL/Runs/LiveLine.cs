@@ -47,6 +47,7 @@ internal sealed class LiveLine : IDisposable
         if (stage.TokensPerSecond is { } rate) text.Append(CultureInfo.InvariantCulture, $"  {Shown.Rate(rate)} tok/s");
         text.Append(CultureInfo.InvariantCulture, $"  {Shown.Clock(stage.Elapsed)} elapsed");
         if (stage.SecondsLeft is { } left) text.Append(CultureInfo.InvariantCulture, $", {Shown.Clock(left)} left");
+        if (stage.Alarms.Count > 0) text.Append(CultureInfo.InvariantCulture, $"  [red]{Markup.Escape(PlainText.Mark(stage.Alarms))}[/]");
         text.Append('\n');
         foreach (var name in stage.Headlines)
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LlmRL.Alarms;
 using LlmRL.Models;
 using LlmRL.Tokenization;
 
@@ -14,7 +15,20 @@ internal static class PlainText
         parts.AddRange(stage.Headlines.Select(name => $"{MetricCatalog.Describe(name).Label} {Shown.Number(stage.Latest(name))}"));
         if (stage.TokensPerSecond is { } rate) parts.Add($"{Shown.Rate(rate)} tok/s");
         if (stage.SecondsLeft is { } left) parts.Add($"eta {Shown.Clock(left)}");
+        if (stage.Alarms.Count > 0) parts.Add(Mark(stage.Alarms));
         return string.Join("  ", parts);
+    }
+
+    /// <summary><c>! kl, length_drift</c></summary>
+    public static string Mark(IReadOnlyList<string> alarms) => "! " + string.Join(", ", alarms);
+
+    /// <summary>What an alarm saw and what can be done; or that it is over.</summary>
+    public static string Alarm(AlarmEvent alarm, StageProgress? stage)
+    {
+        var where = stage is null ? "" : stage.Name + ": ";
+        if (alarm.To is { } end) return string.Create(CultureInfo.InvariantCulture, $"alarm over: {where}{alarm.Alarm}, steps {alarm.From} to {end}");
+        var remedy = AlarmSettings.Defaults.FirstOrDefault(known => known.Name == alarm.Alarm)?.Remedy;
+        return string.Create(CultureInfo.InvariantCulture, $"alarm: {where}{alarm.Alarm} since step {alarm.From}: {alarm.Message}. {remedy}").TrimEnd();
     }
 
     /// <summary><c>sft  done in 41.2 s  loss 2.31 -> 0.41  -> runs/x/final/sft</c></summary>

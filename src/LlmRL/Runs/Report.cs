@@ -23,6 +23,7 @@ public static class Report
         html.Append("<main>");
         foreach (var stage in data.Evaluations) AppendEvaluation(html, stage);
         AppendStageTable(html, data);
+        ReportAlarms.Append(html, data);
         foreach (var stage in data.Trainings) AppendTraining(html, stage);
         foreach (var stage in data.Stages.Where(stage => stage.HasComparison))
         {
@@ -49,6 +50,7 @@ public static class Report
         ReportPage.AppendHeader(html, data.Name, facts,
         [
             .. data.Evaluations.Concat(data.Trainings).Select(stage => ("stage-" + stage.Name, stage.Name)),
+            .. data.Stages.Any(stage => stage.Summary?.Alarms is not null) ? [("alarms", "alarms")] : Array.Empty<(string, string)>(),
             .. data.Stages.Where(stage => stage.HasComparison).Select(stage => ("samples-" + stage.Name, "samples")),
             ("origin", "recipe"),
         ]);

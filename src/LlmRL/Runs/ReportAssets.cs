@@ -37,7 +37,7 @@ internal static class ReportAssets
         thead th{border-top:0;color:var(--soft);font-weight:500;font-size:.82rem}
         tbody th{font-weight:600;white-space:nowrap}
         td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-        td.wide{width:45%;color:var(--soft)}
+        td.wide{width:45%;min-width:16rem;color:var(--soft)}
         section#stages{margin-top:2.2rem}#stages h2{margin-bottom:.7rem}
         .span{height:.65rem;margin-top:.4rem;min-width:2px;border-radius:3px;background:var(--c0);opacity:.75}
         .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,370px),1fr));gap:14px;margin-top:14px}
@@ -57,6 +57,8 @@ internal static class ReportAssets
         .legend .d1{background-image:repeating-linear-gradient(90deg,transparent 0 3px,var(--card) 3px 5px)}
         .legend .d2{background-image:repeating-linear-gradient(90deg,transparent 0 1.5px,var(--card) 1.5px 3px)}
         .raw{stroke-width:1;opacity:.32}
+        rect.alarm{fill:var(--bad);opacity:.09}line.alarm{stroke:var(--bad);stroke-width:1.2;stroke-dasharray:4 3}
+        td.alarm{min-width:17rem}
         .whisker{fill:none;stroke:var(--ink);stroke-width:1.3;opacity:.75}
         .point{opacity:.75}.faint{opacity:.35}
         .cursor{stroke:var(--soft);stroke-dasharray:2 3;visibility:hidden}

@@ -22,8 +22,8 @@ internal static class ReportCharts
             .OrderBy(pair => MetricCatalog.Order(pair.Info.Name))
             .GroupBy(pair => pair.Info.ChartKey)
             .ToList();
-        ReportPage.AppendGrid(html, groups.Where(group => !IsMinor(group)).Select(group => LineChart(stage.Kind, group)));
-        var minor = groups.Where(group => IsMinor(group)).Select(group => LineChart(stage.Kind, group)).ToList();
+        ReportPage.AppendGrid(html, groups.Where(group => !IsMinor(group)).Select(group => LineChart(stage, group)));
+        var minor = groups.Where(group => IsMinor(group)).Select(group => LineChart(stage, group)).ToList();
         if (minor.Count == 0) return;
         html.Append("<details><summary>").Append(minor.Count).Append(minor.Count == 1 ? " more plot" : " more plots").Append("</summary>");
         ReportPage.AppendGrid(html, minor);
@@ -40,11 +40,13 @@ internal static class ReportCharts
     private static bool IsMinor(IGrouping<string, (MetricInfo Info, Curve Curve)> group) =>
         Minor.Contains(group.Key) || group.All(pair => MetricCatalog.Find(pair.Info.Name) is null);
 
-    private static LineChart LineChart(string kind, IGrouping<string, (MetricInfo Info, Curve Curve)> group)
+    private static LineChart LineChart(ReportStage stage, IGrouping<string, (MetricInfo Info, Curve Curve)> group)
     {
+        var alarms = (stage.Summary?.Alarms ?? []).Where(alarm => group.Any(pair => pair.Info.Name == alarm.Metric)).ToList();
         var info = group.First().Info;
         var captions = group.Select(pair => pair.Info.Explanation).Distinct();
-        if (info.Name == "loss" && StageKinds.IsOnline(kind)) captions = captions.Append("In reinforcement learning its level alone says little.");
+        if (info.Name == "loss" && StageKinds.IsOnline(stage.Kind)) captions = captions.Append("In reinforcement learning its level alone says little.");
+        if (alarms.Count > 0) captions = captions.Append($"Shaded: alarm {string.Join(", ", alarms.Select(alarm => alarm.Alarm).Distinct())}.");
         return new LineChart
         {
             Title = info.Title,
@@ -52,6 +54,7 @@ internal static class ReportCharts
             XLabel = "step",
             YLabel = info.Unit,
             Curves = [.. group.Select(pair => pair.Curve)],
+            Shaded = [.. alarms.Select(alarm => ((double)alarm.From, (double)(alarm.To ?? int.MaxValue)))],
             // What a schedule or a counter gives has no noise to smooth.
             Smoothing = info.Name is "learning_rate" or "lr" or "num_tokens" or "environment_steps" or "epoch" or "episode" ? 0 : 0.02,
         };

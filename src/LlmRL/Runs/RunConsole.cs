@@ -1,4 +1,5 @@
 using System.Globalization;
+using LlmRL.Alarms;
 using Spectre.Console;
 
 namespace LlmRL.Runs;
@@ -80,10 +81,12 @@ public sealed class RunConsole : IDisposable
     /// <summary>A step is done.</summary>
     /// <param name="step">Its number, from 1.</param>
     /// <param name="values">Its metrics; <c>tokens_per_second</c> among them is shown as speed.</param>
-    public void Step(int step, IEnumerable<KeyValuePair<string, double>> values)
+    /// <param name="alarms">Names of the alarms that are on.</param>
+    public void Step(int step, IEnumerable<KeyValuePair<string, double>> values, IReadOnlyList<string>? alarms = null)
     {
         if (stage is null) throw new InvalidOperationException("Step was called before StageStarted.");
         var isFirst = lastShownStep < 0;
+        stage.Alarms = alarms ?? [];
         stage.Update(step, values);
         var isDue = time.GetElapsedTime(lastShown) >= (live ? LiveInterval : PlainInterval);
         if (!isFirst && !isDue && step != stage.TotalSteps) return;
@@ -91,6 +94,9 @@ public sealed class RunConsole : IDisposable
         if (display is not null) display.Refresh();
         else Line(PlainText.Progress(stage));
     }
+
+    /// <summary>An alarm was raised, or is over.</summary>
+    public void Alarm(AlarmEvent alarm) => Line(PlainText.Alarm(alarm, stage), alarm.To is null ? "red" : "grey");
 
     /// <summary>Something that the user should know, on a line by itself.</summary>
     public void Warn(string message) => Line($"warning: {message}", "yellow");

@@ -1,3 +1,5 @@
+using LlmRL.Alarms;
+
 namespace LlmRL.Runs;
 
 /// <summary>The one place that a loop reports to: it feeds the files, TensorBoard and the console.</summary>
@@ -29,6 +31,9 @@ public sealed class RunLog : IDisposable
     /// <summary>The numbers of the step logged last.</summary>
     public IReadOnlyCollection<KeyValuePair<string, double>> Latest { get; private set; } = [];
 
+    /// <summary>What watches the stage that runs, or that ran last; null where nothing does.</summary>
+    public AlarmMonitor? Alarms { get; private set; }
+
     /// <summary>Puts everything logged so far on the disk itself.</summary>
     public void Sync()
     {
@@ -38,11 +43,18 @@ public sealed class RunLog : IDisposable
     }
 
     /// <summary>A stage begins; <paramref name="startStep"/> steps of it are done where it resumes.</summary>
-    public void StageStarted(string name, string kind, int totalSteps, int startStep = 0)
+    /// <param name="name">Its name in the recipe.</param>
+    /// <param name="kind">What it does.</param>
+    /// <param name="totalSteps">Steps that it will have made at its end.</param>
+    /// <param name="startStep">Steps already made.</param>
+    /// <param name="alarms">What watches it; is shown the rows of the steps already made.</param>
+    public void StageStarted(string name, string kind, int totalSteps, int startStep = 0, AlarmMonitor? alarms = null)
     {
         tensorBoard?.Dispose();
         tensorBoard = new TensorBoardWriter(directory.TensorBoard(name), time, host, startStep > 0 ? startStep + 1 : null);
-        stage = name;
+        (stage, Alarms) = (name, alarms);
+        foreach (var row in startStep > 0 ? MetricsReader.Read(directory.MetricsPath).Where(row => row.Stage == name && row.Step <= startStep) : [])
+            alarms?.Observe(row.Step, row.Values);
         console.StageStarted(name, kind, totalSteps, startStep);
     }
 
@@ -57,7 +69,10 @@ public sealed class RunLog : IDisposable
         var clocked = values.Where(pair => MetricCatalog.IsTiming(pair.Key)).ToArray();
         if (clocked.Length > 0) timings.Write(step, stage, clocked);
         tensorBoard.Scalars(stage, step, values);
-        console.Step(step, values);
+        var changed = Alarms?.Observe(step, values) ?? [];
+        console.Step(step, values, Alarms?.Active);
+        foreach (var alarm in changed)
+            console.Alarm(alarm);
     }
 
     /// <summary>Keeps a sampled completion.</summary>

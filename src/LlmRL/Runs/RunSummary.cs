@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using LlmRL.Alarms;
 
 namespace LlmRL.Runs;
 
@@ -15,6 +16,9 @@ namespace LlmRL.Runs;
 /// </param>
 public sealed record StageSummary(string Name, string Kind, int Steps, double Seconds, OrderedDictionary<string, double> Metrics)
 {
+    /// <summary>The alarms that were raised; empty where none was, null where none was watched for.</summary>
+    public IReadOnlyList<AlarmEvent>? Alarms { get; init; }
+
     /// <summary>What a training stage measured of its result: the metrics with a standard error, <c>NAME</c> and <c>NAME_se</c>. None of an evaluate stage, whose metrics are by policy.</summary>
     public IEnumerable<(string Metric, Measurement Result)> Measured =>
         from pair in Metrics where Metrics.ContainsKey(pair.Key + "_se") select (pair.Key, new Measurement(pair.Value, Metrics[pair.Key + "_se"]));
@@ -122,7 +126,18 @@ public sealed record RunSummary
         }
 
         return new StageSummary(stage.GetProperty("name").GetString() ?? "", stage.GetProperty("kind").GetString() ?? "",
-            stage.GetProperty("steps").GetInt32(), stage.GetProperty("seconds").GetDouble(), metrics);
+            stage.GetProperty("steps").GetInt32(), stage.GetProperty("seconds").GetDouble(), metrics)
+        {
+            Alarms = stage.TryGetProperty("alarms", out var alarms) ? [.. alarms.EnumerateArray().Select(ReadAlarm)] : null,
+        };
+    }
+
+    private static AlarmEvent ReadAlarm(JsonElement alarm)
+    {
+        double Number(string name) => JsonLinesReader.TryGetNumber(alarm.GetProperty(name), out var number) ? number : double.NaN;
+        string Text(string name) => alarm.GetProperty(name).GetString() ?? "";
+        int? end = alarm.GetProperty("to") is { ValueKind: JsonValueKind.Number } to ? to.GetInt32() : null;
+        return new AlarmEvent(Text("alarm"), Text("metric"), alarm.GetProperty("from").GetInt32(), end, Number("value"), Number("limit"), Text("message"));
     }
 
     private static void Write(Utf8JsonWriter json, StageSummary stage)
@@ -135,6 +150,27 @@ public sealed record RunSummary
         json.WriteStartObject("metrics");
         foreach (var (name, value) in stage.Metrics) JsonLinesReader.WriteNumber(json, name, value);
         json.WriteEndObject();
+        if (stage.Alarms is not null)
+        {
+            json.WriteStartArray("alarms");
+            foreach (var alarm in stage.Alarms) Write(json, alarm);
+            json.WriteEndArray();
+        }
+
+        json.WriteEndObject();
+    }
+
+    private static void Write(Utf8JsonWriter json, AlarmEvent alarm)
+    {
+        json.WriteStartObject();
+        json.WriteString("alarm", alarm.Alarm);
+        json.WriteString("metric", alarm.Metric);
+        json.WriteNumber("from", alarm.From);
+        if (alarm.To is { } end) json.WriteNumber("to", end);
+        else json.WriteNull("to");
+        JsonLinesReader.WriteNumber(json, "value", alarm.Value);
+        JsonLinesReader.WriteNumber(json, "limit", alarm.Limit);
+        json.WriteString("message", alarm.Message);
         json.WriteEndObject();
     }
 }

@@ -33,6 +33,9 @@ internal sealed class StageProgress
 
     public IReadOnlyList<string> Headlines => headlines;
 
+    /// <summary>Names of the alarms that are on.</summary>
+    public IReadOnlyList<string> Alarms { get; set; } = [];
+
     public IReadOnlyList<double> History(string metric) => history[metric];
 
     public double Latest(string metric) => history[metric][^1];

@@ -57,6 +57,9 @@ public sealed class AdamW : IDisposable
     /// <summary>v, flat.</summary>
     public Tensor SquaredMoment { get; }
 
+    /// <summary>Whether the step is one pass of vector code over host memory. Otherwise it composes ATen operators: on other devices, and to test those on the CPU.</summary>
+    internal bool UsesKernels { get => field && parameters.Values.device_type == DeviceType.CPU; set; } = true;
+
     /// <summary>Takes one step and zeroes the gradients.</summary>
     /// <param name="learningRate">lr of this step.</param>
     /// <returns>‖g‖₂ before clipping.</returns>
@@ -81,7 +84,7 @@ public sealed class AdamW : IDisposable
         using var guard = no_grad();
         StepCount++;
         var scale = options.MaxGradNorm > 0 ? Math.Min(1, options.MaxGradNorm / (norm + 1e-6)) : 1;
-        if (parameters.Values.device_type == DeviceType.CPU)
+        if (UsesKernels)
             StepOnCpu(learningRate, scale);
         else
             StepOnDevice(learningRate, scale);
@@ -99,7 +102,7 @@ public sealed class AdamW : IDisposable
     private unsafe double GradientNorm()
     {
         var gradients = parameters.Gradients!;
-        if (gradients.device_type != DeviceType.CPU)
+        if (!UsesKernels)
         {
             using var norm = gradients.norm();
             return norm.item<float>();

@@ -1,3 +1,4 @@
+using LlmRL.Alarms;
 using LlmRL.Algorithms;
 using LlmRL.Models;
 using LlmRL.Rewards;
@@ -18,10 +19,12 @@ public static class OnlineLoop
         using var checkpoints = new StageCheckpoints(context, stage, models.Trained);
         var start = checkpoints.Resume();
         sampler.WeightsChanged();
-        context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
+        var alarms = AlarmSettings.Watch(stage, context.Run.Recipe.Alarms);
+        context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start, alarms);
         var tokens = checkpoints.TokensSeen;
         var budget = new MicroBatchBudget(stage, checkpoints.State, context.Run.Console.Warn);
-        for (var step = start; step < stage.Steps; step++)
+        var step = start;
+        for (; step < stage.Steps && alarms.StoppedBy is null; step++)
         {
             checkpoints.StopWhereAsked(step, tokens);
             var clock = new StepClock();
@@ -44,12 +47,14 @@ public static class OnlineLoop
                 .. metrics.Means(), new("learning_rate", stage.LearningRateAt(step)), new("num_tokens", tokens), new("episode", (step + 1.0) * rollout.Trajectories.Count),
                 .. clock.Metrics(), new("tokens_per_second", rollout.TokenCount / clock.Seconds)]);
             RolloutMetrics.LogSamples(rollout, stage, context, step);
-            checkpoints.AfterStep(step + 1, tokens);
+            checkpoints.AfterStep(step + 1, tokens, ends: alarms.StoppedBy is not null);
         }
 
         checkpoints.Complete();
+        if (alarms.StoppedBy is { } stop)
+            context.Run.Console.Note($"{stage.Name}: ended after step {step} of {stage.Steps} by the alarm {stop.Alarm}, checkpoint {context.Run.Directory.Checkpoint(stage.Name, step)}");
         context.SaveFinal(models.Policy);
-        return context.Summary(stage, RewardTrend(context));
+        return context.Summary(stage, step, RewardTrend(context));
     }
 
     /// <summary>Samples and scores. Where the run is asked to stop, or a reward server fails, the completed steps are in a checkpoint.</summary>

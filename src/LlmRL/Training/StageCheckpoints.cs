@@ -86,8 +86,9 @@ public sealed class StageCheckpoints : IDisposable
     /// <summary>Starts to write a checkpoint where one is due.</summary>
     /// <param name="step">Steps done.</param>
     /// <param name="tokens">Tokens seen.</param>
+    /// <param name="ends">Whether the stage ends with this step, before its last one.</param>
     /// <exception cref="IOException">An earlier checkpoint could not be written.</exception>
-    public void AfterStep(int step, long tokens)
+    public void AfterStep(int step, long tokens, bool ends = false)
     {
         writer.ThrowIfFailed();
         best.Add(context.Log.Latest);
@@ -97,7 +98,7 @@ public sealed class StageCheckpoints : IDisposable
             best.EndSpan(step, context.Log.Latest.Select(pair => pair.Key));
         // The last one lets the stage go on where its steps are raised later.
         var isDue = isLast ? hasWritten : stage.SaveMinutes > 0 && context.Run.Time.GetElapsedTime(lastWritten).TotalMinutes >= stage.SaveMinutes;
-        if (isPlanned || isDue)
+        if (isPlanned || isDue || ends)
             StartWrite(step, tokens);
     }
 

@@ -126,6 +126,10 @@ public sealed class StageContext
         {
             return double.IsFinite(metrics["loss"]) ? optimizerStep() : throw new NonFiniteException($"the loss is {metrics["loss"]}");
         }
+        catch (NonFiniteException fault) when (keep is null)
+        {
+            throw new NonFiniteException($"{fault.Message}. A {Kind(Stage)} stage keeps no batch for llmrl replay: it repeats exactly, so the same command comes to this step again");
+        }
         catch (NonFiniteException fault) when (keep is not null)
         {
             string folder;
@@ -178,4 +182,11 @@ public sealed class StageContext
     /// <summary>The stage's entry in <c>summary.json</c>.</summary>
     public StageSummary Summary(Stage stage, OrderedDictionary<string, double> metrics) =>
         new(stage.Name, Kind(stage), (stage as TrainingStage)?.Steps ?? 0, Seconds, metrics);
+
+    /// <summary>The same of a stage that alarms watch, and may have ended before its last step.</summary>
+    /// <param name="stage">The stage.</param>
+    /// <param name="steps">Steps that it made.</param>
+    /// <param name="metrics">Its headline numbers.</param>
+    public StageSummary Summary(OnlineStage stage, int steps, OrderedDictionary<string, double> metrics) =>
+        Summary(stage, metrics) with { Steps = steps, Alarms = Log.Alarms is { Watched.Count: > 0 } alarms ? alarms.Events : null };
 }

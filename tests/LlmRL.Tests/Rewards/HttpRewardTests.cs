@@ -1,4 +1,8 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using LlmRL.Data;
 using LlmRL.Rewards;
 
@@ -98,6 +102,65 @@ public sealed class HttpRewardTests
         else
             Assert.Equal(2, (await Score(reward)).Scores[1]);
         Assert.Equal(refused ? 1 : 2, server.Requests.Count);
+    }
+
+    [Fact]
+    public async Task A_certificate_that_nobody_trusts_ends_it_before_anything_is_sent()
+    {
+        using var key = System.Security.Cryptography.ECDsa.Create();
+        var made = new CertificateRequest("CN=127.0.0.1", key, System.Security.Cryptography.HashAlgorithmName.SHA256);
+        using var certificate = made.CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(1000));
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var received = Serve();
+        var reward = new HttpReward { Url = $"https://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}/score", OnFailure = RewardFailure.Drop };
+        var fault = await Assert.ThrowsAsync<RewardFailedException>(() => Score(reward));
+        Assert.Contains("no secure connection", fault.Message, StringComparison.Ordinal);
+        Assert.Contains("trusted on this machine", fault.Message, StringComparison.Ordinal);
+        Assert.Equal(0, await received);
+
+        async Task<int> Serve()
+        {
+            using var client = await listener.AcceptTcpClientAsync();
+            using var secure = new SslStream(client.GetStream());
+            try
+            {
+                await secure.AuthenticateAsServerAsync(certificate);
+                return await secure.ReadAsync(new byte[100]);
+            }
+            catch (Exception end) when (end is IOException or System.Security.Authentication.AuthenticationException)
+            {
+                return 0;
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_reply_without_an_end_is_cut_at_the_limit()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var sent = Serve();
+        var reward = new HttpReward { Url = $"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}/score", MaxReplyBytes = 10_000 };
+        var fault = await Assert.ThrowsAsync<RewardFailedException>(() => Score(reward));
+        Assert.Contains("more than 10000 bytes", fault.Message, StringComparison.Ordinal);
+        await sent;
+
+        async Task Serve()
+        {
+            using var client = await listener.AcceptTcpClientAsync();
+            using var stream = client.GetStream();
+            try
+            {
+                await stream.WriteAsync("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"u8.ToArray());
+                while (true)
+                    await stream.WriteAsync(new byte[1000]);
+            }
+            catch (IOException)
+            {
+                // The client hung up, as it must.
+            }
+        }
     }
 
     [Fact]

@@ -27,6 +27,19 @@ public sealed class RecipeKeyAttribute(string key) : Attribute
     public string Key => key;
 }
 
+/// <summary>
+/// A record that a recipe may also write as <c>off</c> or <c>on</c>, which sets its <c>enabled</c>: <c>alarms: off</c>.
+/// </summary>
+[AttributeUsage(AttributeTargets.Class)]
+public sealed class SwitchableAttribute : Attribute
+{
+    /// <summary>The key that the word sets.</summary>
+    public const string Key = "enabled";
+
+    /// <summary>Whether a word turns a record off or on; null where it does neither.</summary>
+    internal static bool? Read(string? word) => word switch { "off" or "false" => false, "on" or "true" => true, _ => null };
+}
+
 /// <summary>A list that a recipe may also write as a single value: <c>all-linear</c> for <c>[all-linear]</c>.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class OneOrMoreAttribute : Attribute;

@@ -27,6 +27,7 @@ internal sealed class BinderPass(RecipeFaults faults)
             (ValueKind.List, RecipeScalar scalar) => Fault(node, path, $"expected a list, found {scalar.Describe()}. Write it like [{scalar.Text}]."),
             (ValueKind.Dictionary, RecipeMapping mapping) => Dictionary(mapping, shape, path, range),
             (ValueKind.Record, RecipeMapping mapping) => Record(mapping, shape.Type, path),
+            (ValueKind.Record, RecipeScalar scalar) when shape.Type.IsDefined(typeof(SwitchableAttribute), inherit: true) => Switched(scalar, shape, path),
             (ValueKind.Variant, _) => Variant(node, shape, path),
             ( < ValueKind.List, RecipeScalar scalar) => Scalar(scalar, shape, path, range),
             _ => Fault(node, path, $"expected {shape.Expected}, found {node.Describe()}. Write it like {shape.Sample}."),
@@ -48,6 +49,15 @@ internal sealed class BinderPass(RecipeFaults faults)
         if (range is not null && shape.Kind is ValueKind.Whole or ValueKind.Real && ScalarReader.OutOfRange(value, range!) is { } outside)
             return Fault(scalar, path, outside);
         return value;
+    }
+
+    private object? Switched(RecipeScalar scalar, ValueShape shape, string path)
+    {
+        if (SwitchableAttribute.Read(scalar.Text) is not { } enabled)
+            return Fault(scalar, path, $"expected its settings, off or on, found {scalar.Describe()}. Write it like {shape.Sample}.");
+        var mapping = new RecipeMapping(scalar.Mark);
+        mapping.Set(SwitchableAttribute.Key, scalar.Mark, new RecipeScalar(scalar.Mark, enabled ? "true" : "false", false));
+        return Record(mapping, shape.Type, path);
     }
 
     private object? List(RecipeSequence sequence, ValueShape shape, string path, RangeAttribute? range)

@@ -13,6 +13,9 @@ public sealed class LineChart : Chart
     /// <summary>What is drawn.</summary>
     public required IReadOnlyList<Curve> Curves { get; init; }
 
+    /// <summary>Stretches of the horizontal axis that are shaded, as a warning.</summary>
+    public IReadOnlyList<(double From, double To)> Shaded { get; init; } = [];
+
     /// <summary>Width of the trend's window as a share of all points; 0 draws the values alone.</summary>
     public double Smoothing { get; init; } = 0.02;
 
@@ -35,6 +38,8 @@ public sealed class LineChart : Chart
     /// <inheritdoc/>
     protected override void Draw(StringBuilder svg, Scale x, Scale y)
     {
+        foreach (var (from, to) in Shaded)
+            DrawShade(svg, x, y, Math.Max(from, x.Low), Math.Min(to, x.High));
         for (var i = 0; i < Lines.Length; i++)
             DrawBand(svg, Lines[i].Points, ColourOf(i), x, y);
         for (var i = 0; i < Lines.Length; i++)
@@ -81,6 +86,15 @@ public sealed class LineChart : Chart
     };
 
     private int ColourOf(int line) => (Curves[line].Colour ?? line) % Colours;
+
+    /// <summary>A stretch over the whole height with a line where it begins; at least a pixel or two wide.</summary>
+    private void DrawShade(StringBuilder svg, Scale x, Scale y, double from, double to)
+    {
+        var (left, top, bottom) = (PixelX(x, from), PixelY(y, y.High), PixelY(y, y.Low));
+        svg.Append("<rect class=\"alarm\" x=\"").Append(N(left)).Append("\" y=\"").Append(N(top)).Append("\" width=\"")
+            .Append(N(Math.Max(2, PixelX(x, to) - left))).Append("\" height=\"").Append(N(bottom - top)).Append("\"/><line class=\"alarm\" x1=\"").Append(N(left))
+            .Append("\" x2=\"").Append(N(left)).Append("\" y1=\"").Append(N(top)).Append("\" y2=\"").Append(N(bottom)).Append("\"/>");
+    }
 
     /// <summary>The area between the lower and the upper bounds, a piece for each stretch without gaps.</summary>
     private void DrawBand(StringBuilder svg, Curve curve, int colour, Scale x, Scale y)
