@@ -45,13 +45,15 @@ internal sealed class SmallRun
     /// <param name="resume">Whether it goes on from checkpoints.</param>
     /// <param name="set">Settings that differ from the file's.</param>
     /// <param name="cancellation">Asks it to stop.</param>
+    /// <param name="time">The clock; the system's unless given.</param>
     /// <returns>What the user saw.</returns>
-    public string Run(bool resume = false, string[]? set = null, CancellationToken cancellation = default)
+    public string Run(bool resume = false, string[]? set = null, CancellationToken cancellation = default, TimeProvider? time = null)
     {
         using var output = new StringWriter();
-        using var console = RunConsole.Create(output, TimeProvider.System, live: false);
+        time ??= TimeProvider.System;
+        using var console = RunConsole.Create(output, time, live: false);
         var options = new PipelineOptions { Out = Root, Device = CPU, DeviceText = "cpu", RecipeFile = RecipeFile, Resume = resume, ShowResults = false };
-        new Pipeline(RecipeBinder.Load<Recipe>(RecipeFile, set ?? []), options, console, TimeProvider.System).Run(cancellation);
+        new Pipeline(RecipeBinder.Load<Recipe>(RecipeFile, set ?? []), options, console, time).Run(cancellation);
         return output.ToString();
     }
 }

@@ -125,6 +125,18 @@ public sealed class CheckpointRunTests : IDisposable
     }
 
     [Fact]
+    public void A_clock_that_jumps_changes_nothing()
+    {
+        var (whole, jumping) = (New("whole", Sft), New("jumping", Sft));
+        whole.Run();
+        var output = jumping.Run(set: ["stages.sft.save_minutes=1"], time: new JumpingClock());
+        Assert.Contains("sft  done in", output);
+        AssertSame(whole, jumping);
+        Assert.DoesNotContain("-", File.ReadAllText(Path.Combine(jumping.Root, "timings.jsonl")).Replace("e-", "", StringComparison.OrdinalIgnoreCase));
+        Assert.Contains("reused", jumping.Run(resume: true, ["stages.sft.save_minutes=1"], time: new JumpingClock()));
+    }
+
+    [Fact]
     public void A_failed_write_in_the_background_fails_the_run_and_names_the_last_good_checkpoint()
     {
         var run = New("run", Sft);
@@ -175,6 +187,14 @@ public sealed class CheckpointRunTests : IDisposable
         var (wanted, found) = (FaultedWrites.Results(expected.Root), FaultedWrites.Results(actual.Root));
         Assert.Equal(wanted.Keys.Order(), found.Keys.Order());
         Assert.All(wanted, pair => Assert.True(pair.Value.AsSpan().SequenceEqual(found[pair.Key]), pair.Key));
+    }
+
+    /// <summary>A wall clock that is set a day back or ten days ahead whenever it is read; what measures durations goes on evenly.</summary>
+    private sealed class JumpingClock : TimeProvider
+    {
+        private int reads;
+
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow().AddDays(reads++ % 2 == 0 ? -1 : 10);
     }
 
     private sealed class FaultIn(string name) : IDiskFaults
