@@ -21,7 +21,9 @@ internal sealed unsafe class WorkerPool : IDisposable
 
     private readonly Thread[] _threads;
     private readonly Lock _gate = new();
-    private readonly SemaphoreSlim _wake = new(0);
+    // One for each thread: a call that is meant for one that is slow to wake must not be taken by another that parks meanwhile.
+    private readonly SemaphoreSlim[] _wake;
+    private readonly bool[] _isParked;
     private readonly NativeBuffer<long> _counters; // one cache line per phase; the first two count arrivals and finished threads
     private readonly int _maxPhases;
     private IParallelBody? _body;
@@ -38,6 +40,8 @@ internal sealed unsafe class WorkerPool : IDisposable
         _maxPhases = maxPhases;
         _counters = new NativeBuffer<long>((long)(maxPhases + 2) * CountersPerLine);
         _threads = new Thread[threads - 1];
+        _wake = [.. Enumerable.Range(0, threads).Select(_ => new SemaphoreSlim(0))];
+        _isParked = new bool[threads];
         for (var i = 0; i < _threads.Length; i++)
         {
             var worker = i + 1;
@@ -82,7 +86,8 @@ internal sealed unsafe class WorkerPool : IDisposable
         foreach (var thread in _threads)
             thread.Join();
         _counters.Dispose();
-        _wake.Dispose();
+        foreach (var wake in _wake)
+            wake.Dispose();
     }
 
     /// <summary>The next chunk number of a phase.</summary>
@@ -122,8 +127,13 @@ internal sealed unsafe class WorkerPool : IDisposable
     {
         lock (_gate)
         {
-            if (_parked > 0)
-                _wake.Release(_parked);
+            for (var worker = 0; worker < _isParked.Length; worker++)
+            {
+                if (_isParked[worker])
+                    _wake[worker].Release();
+                _isParked[worker] = false;
+            }
+
             _parked = 0;
         }
     }
@@ -132,7 +142,7 @@ internal sealed unsafe class WorkerPool : IDisposable
     {
         for (var job = 1; ; job++)
         {
-            WaitForJob(job);
+            WaitForJob(worker, job);
             if (_closing)
                 return;
             Execute(worker);
@@ -140,7 +150,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         }
     }
 
-    private void WaitForJob(int job)
+    private void WaitForJob(int worker, int job)
     {
         for (var spins = 0; Volatile.Read(ref _job) - job < 0; spins++)
         {
@@ -161,9 +171,12 @@ internal sealed unsafe class WorkerPool : IDisposable
                     _parked--;
                     return;
                 }
+
+                _isParked[worker] = true;
             }
 
-            _wake.Wait();
+            _wake[worker].Wait();
+            spins = 0;
         }
     }
 

@@ -22,6 +22,26 @@ public sealed class WorkerPoolTests
         }
     }
 
+    /// <summary>More threads than cores, and pauses in which some of them park: one that is slow to wake must not lose its call to another that parks meanwhile.</summary>
+    [Fact]
+    public async Task NoThreadIsForgottenWhereSomeParkWhileOthersWake()
+    {
+        var pool = new WorkerPool(8, 4);
+        var jobs = Task.Run(() =>
+        {
+            for (var job = 0; job < 300; job++)
+            {
+                var body = new Doubling(4, 16);
+                pool.Run(body);
+                Assert.All(body.Values[^1], value => Assert.Equal(8, value));
+                Thread.Sleep(job % 6);
+            }
+        });
+        // Where a thread is forgotten, this waits for ever.
+        await jobs.WaitAsync(TimeSpan.FromSeconds(60));
+        pool.Dispose();
+    }
+
     [Fact]
     public void AFailureReachesTheCallerAndThePoolStaysUsable()
     {
