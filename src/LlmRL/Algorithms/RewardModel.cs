@@ -67,6 +67,27 @@ public sealed record RewardModel : OfflineStage
         return model.Scores(model.Hidden(tokens).index_select(0, tensor(last).to(model.Device)));
     }
 
+    /// <summary>The scores of many sequences at their last tokens, in the order of the sequences, without gradients.</summary>
+    /// <param name="model">A model with a scalar head.</param>
+    /// <param name="sequences">Prompts with completions.</param>
+    /// <param name="microBatchTokens">Most tokens that go through the model at once.</param>
+    /// <param name="cancellation">Ends the work.</param>
+    public static float[] ScoresOf(Transformer model, IReadOnlyList<int[]> sequences, int microBatchTokens, CancellationToken cancellation = default)
+    {
+        using var guard = no_grad();
+        var scores = new float[sequences.Count];
+        foreach (var micro in MicroBatches.Split(Enumerable.Range(0, scores.Length), i => sequences[i].Length, microBatchTokens))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            var found = LastTokenScores(model, [.. micro.Select(i => sequences[i])]).cpu().data<float>().ToArray();
+            for (var b = 0; b < found.Length; b++)
+                scores[micro[b]] = found[b];
+        }
+
+        return scores;
+    }
+
     /// <inheritdoc/>
     public override void Finish(Transformer model, StageContext context)
     {

@@ -32,7 +32,7 @@ public sealed record Sft : OfflineStage
             throw new BadInputException($"{example.Source}: this completion is labelled as a bad one, and an sft stage would imitate it. Select the good ones: sql: \"SELECT * FROM data WHERE label\".");
         if (AssistantOnlyLoss)
         {
-            var (before, said, learned) = context.EncodeConversation(example with { Completion = completion });
+            var (before, said, learned) = context.EncodeConversation(example);
             return new EncodedExample([[.. before, .. said]], before.Length, example) { Learned = [learned] };
         }
 

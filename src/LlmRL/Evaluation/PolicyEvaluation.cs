@@ -86,8 +86,11 @@ internal sealed class PolicyEvaluation : IDisposable
     /// <summary>What is known of each trajectory against the reference completion, group by group.</summary>
     private Judgement[] Judged(Rollout rollout, IPairwiseJudge judging)
     {
-        var verdicts = judging.Compare([.. rollout.Trajectories.Select(trajectory => new JudgedPair(
-            trajectory.Example, new JudgedText(trajectory.Text, trajectory.AllTokens()), new JudgedText(trajectory.Example.Completion!)))], context.Cancellation);
+        var verdicts = judging.Compare([.. rollout.Groups().SelectMany(group =>
+        {
+            var human = new JudgedText(group[0].Example.Completion!);
+            return group.Select(trajectory => new JudgedPair(trajectory.Example, new JudgedText(trajectory.Text, trajectory.AllTokens()), human));
+        })], context.Cancellation);
         return [.. rollout.Groups().Zip(verdicts.Chunk(rollout.GroupSize), (group, said) => new Judgement(said, LengthDifferences(group)))];
     }
 

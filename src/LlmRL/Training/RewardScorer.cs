@@ -2,7 +2,6 @@ using LlmRL.Algorithms;
 using LlmRL.Models;
 using LlmRL.Rewards;
 using LlmRL.Rollouts;
-using static TorchSharp.torch;
 
 namespace LlmRL.Training;
 
@@ -87,13 +86,7 @@ public sealed class RewardScorer : IDisposable
     {
         if (!models.TryGetValue(term, out var model))
             return;
-        using var guard = no_grad();
-        foreach (var micro in MicroBatches.Split(trajectories, trajectory => trajectory.Prompt.Length + trajectory.Length, microBatchTokens))
-        {
-            using var scope = NewDisposeScope();
-            var scores = RewardModel.LastTokenScores(model, [.. micro.Select(trajectory => trajectory.AllTokens())]).cpu().data<float>().ToArray();
-            for (var b = 0; b < micro.Count; b++)
-                store(micro[b], scores[b]);
-        }
+        foreach (var (trajectory, score) in trajectories.Zip(RewardModel.ScoresOf(model, [.. trajectories.Select(trajectory => trajectory.AllTokens())], microBatchTokens)))
+            store(trajectory, score);
     }
 }

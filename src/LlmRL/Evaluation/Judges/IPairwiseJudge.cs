@@ -10,7 +10,7 @@ public sealed record JudgedText(string Text, int[]? Tokens = null);
 /// <summary>Two completions of one prompt.</summary>
 /// <param name="Example">The prompt's row.</param>
 /// <param name="Candidate">The policy's.</param>
-/// <param name="Opponent">What it is compared with.</param>
+/// <param name="Opponent">What it is compared with; the same object in all pairs of a prompt that have it in common.</param>
 public sealed record JudgedPair(Example Example, JudgedText Candidate, JudgedText Opponent);
 
 /// <summary>What a judge says of a pair.</summary>

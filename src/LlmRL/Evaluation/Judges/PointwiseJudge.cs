@@ -2,7 +2,6 @@ using LlmRL.Algorithms;
 using LlmRL.Models;
 using LlmRL.Rewards;
 using LlmRL.Training;
-using static TorchSharp.torch;
 
 namespace LlmRL.Evaluation.Judges;
 
@@ -11,14 +10,23 @@ internal sealed class PointwiseJudge(IReward reward) : IPairwiseJudge
 {
     public bool HasOrders => false;
 
-    public IReadOnlyList<JudgedVerdict> Compare(IReadOnlyList<JudgedPair> pairs, CancellationToken cancellation) => [.. pairs.AsParallel().AsOrdered().WithCancellation(cancellation)
-        .Select(pair => Of(reward.Score(pair.Example, pair.Candidate.Text), reward.Score(pair.Example, pair.Opponent.Text)))];
+    public IReadOnlyList<JudgedVerdict> Compare(IReadOnlyList<JudgedPair> pairs, CancellationToken cancellation) => Compare(pairs, texts =>
+        [.. texts.AsParallel().AsOrdered().WithCancellation(cancellation).Select(text => reward.Score(text.Pair.Example, text.Text.Text))]);
 
     public void Dispose()
     {
     }
 
-    internal static JudgedVerdict Of(double candidate, double opponent) => new(WinRate.Compare(candidate, opponent), candidate);
+    /// <summary>Compares by scores. An opponent that several pairs share, the same object, is scored once.</summary>
+    /// <param name="pairs">What to compare.</param>
+    /// <param name="score">Scores texts, each with a pair that it belongs to, in order.</param>
+    internal static IReadOnlyList<JudgedVerdict> Compare(IReadOnlyList<JudgedPair> pairs, Func<IReadOnlyList<(JudgedPair Pair, JudgedText Text)>, IReadOnlyList<double>> score)
+    {
+        var opponents = pairs.DistinctBy(pair => pair.Opponent, ReferenceEqualityComparer.Instance).ToArray();
+        var scores = score([.. pairs.Select(pair => (pair, pair.Candidate)), .. opponents.Select(pair => (pair, pair.Opponent))]);
+        var place = new Dictionary<object, int>(opponents.Select((pair, i) => KeyValuePair.Create<object, int>(pair.Opponent, pairs.Count + i)), ReferenceEqualityComparer.Instance);
+        return [.. pairs.Select((pair, i) => new JudgedVerdict(WinRate.Compare(scores[i], scores[place[pair.Opponent]]), scores[i]))];
+    }
 }
 
 /// <summary>A reward model as a judge: the completion with the higher score is the better one.</summary>
@@ -28,11 +36,8 @@ internal sealed class LearnedJudge(LearnedReward learned, StageContext context, 
 
     public bool HasOrders => false;
 
-    public IReadOnlyList<JudgedVerdict> Compare(IReadOnlyList<JudgedPair> pairs, CancellationToken cancellation)
-    {
-        var scores = Scores([.. pairs.SelectMany(pair => new[] { Tokens(pair, pair.Candidate), Tokens(pair, pair.Opponent) })], cancellation);
-        return [.. pairs.Select((_, i) => PointwiseJudge.Of(scores[2 * i], scores[2 * i + 1]))];
-    }
+    public IReadOnlyList<JudgedVerdict> Compare(IReadOnlyList<JudgedPair> pairs, CancellationToken cancellation) => PointwiseJudge.Compare(pairs, texts =>
+        Array.ConvertAll(RewardModel.ScoresOf(model, [.. texts.Select(text => Tokens(text.Pair, text.Text))], microBatchTokens, cancellation), score => (double)score));
 
     public void Dispose() => model.Dispose();
 
@@ -42,20 +47,5 @@ internal sealed class LearnedJudge(LearnedReward learned, StageContext context, 
             return known;
         var (prompt, completion) = context.EncodePair(pair.Example, text.Text);
         return [.. prompt, .. completion];
-    }
-
-    private List<double> Scores(int[][] sequences, CancellationToken cancellation)
-    {
-        using var guard = no_grad();
-        var scores = new List<double>(sequences.Length);
-        foreach (var micro in MicroBatches.Split(sequences, sequence => sequence.Length, microBatchTokens))
-        {
-            cancellation.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            foreach (var score in RewardModel.LastTokenScores(model, [.. micro]).cpu().data<float>().ToArray())
-                scores.Add(score);
-        }
-
-        return scores;
     }
 }
