@@ -10,7 +10,9 @@ namespace LlmRL.Native;
 public static unsafe partial class NativeTorch
 {
     private const string FileName = "libllmrl_torch.so";
+    private static readonly Lock s_lock = new();
     private static int s_registered;
+    private static nint s_handle;
 
     /// <summary>Version of the libtorch that the shim was built against, e.g. <c>1.13.0</c>.</summary>
     public static string Version => Marshal.PtrToStringUTF8((nint)NativeMethods.llmrl_version())!;
@@ -144,15 +146,21 @@ public static unsafe partial class NativeTorch
         if (Interlocked.Exchange(ref s_registered, 1) == 0) NativeLibrary.SetDllImportResolver(typeof(NativeTorch).Assembly, Load);
     }
 
+    // Asked once for each function that is called.
     private static nint Load(string name, Assembly assembly, DllImportSearchPath? searchPath)
     {
         if (name != NativeMethods.Library) return 0;
-        Startup.Prepare();
-        string? path = FindLibrary();
-        if (path is null)
+        lock (s_lock)
         {
-            throw new DllNotFoundException($"{FileName} was not found: run ./llmrl once (it builds the library), or set LLMRL_NATIVE to its full path.");
+            return s_handle != 0 ? s_handle : s_handle = Load();
         }
+    }
+
+    private static nint Load()
+    {
+        Startup.Prepare();
+        string path = FindLibrary()
+            ?? throw new DllNotFoundException($"{FileName} was not found: run ./llmrl once (it builds the library), or set LLMRL_NATIVE to its full path.");
         Startup.LoadStandIns(Path.GetDirectoryName(path)!);
         return NativeLibrary.Load(path);
     }

@@ -93,7 +93,7 @@ public static partial class Startup
     internal static void LoadStandIns(string folder)
     {
         var standIns = Path.Combine(folder, StandIns);
-        if (StandInCount > 0 || !OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable("LLMRL_FULL_LIBTORCH") is "1" || !Directory.Exists(standIns)) return;
+        if (!OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable("LLMRL_FULL_LIBTORCH") is "1" || !Directory.Exists(standIns)) return;
         foreach (string library in Directory.GetFiles(standIns)) StandInCount += dlopen(library, LoadNow) != 0 ? 1 : 0;
     }
 

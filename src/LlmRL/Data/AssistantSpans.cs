@@ -9,7 +9,7 @@ public static class AssistantSpans
     private const string Placeholder = "\uE000";
 
     /// <summary>
-    /// The spans within <see cref="Example.Completion"/>. The template's own <c>{% generation %}</c> blocks count where it has them; else a turn begins where the
+    /// The spans within the completion, or within the chosen answer of a preference pair. The template's own <c>{% generation %}</c> blocks count where it has them; else a turn begins where the
     /// messages before it, rendered with the mark after which the assistant speaks, end (where the template has none, at its content), and it ends behind its content and
     /// the end-of-turn token.
     /// </summary>
@@ -18,7 +18,7 @@ public static class AssistantSpans
     /// <exception cref="BadInputException">The row is no conversation, or the assistant's turns are not found in its text.</exception>
     public static IReadOnlyList<Range> Of(Example example, ChatForm form)
     {
-        if (example.Conversation is not { Completion: { } said } talk || example.Completion is not { } text)
+        if (example.Conversation is not { } talk || (talk.Completion ?? talk.Chosen) is not { } said || (example.Completion ?? example.Chosen) is not { } text)
             throw new BadInputException($"{example.Source}: assistant_only_loss needs conversations (a column of messages), and this row is plain text; leave the option out.");
         IReadOnlyList<ChatMessage> messages = [.. talk.Prompt, .. said];
         var whole = form.Render(messages, false);

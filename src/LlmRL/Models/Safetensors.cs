@@ -158,22 +158,15 @@ public static class SafetensorsWriter
     /// <summary>One tensor to write.</summary>
     /// <param name="Name">Its name.</param>
     /// <param name="Shape">Its shape.</param>
-    /// <param name="Write">Copies its elements, row-major, into the destination.</param>
-    public sealed record Item(string Name, long[] Shape, SpanAction Write)
-    {
-        /// <summary>The elements where they lie in memory as the file has them: then nothing is copied.</summary>
-        public StoredElements? Stored { get; init; }
-    }
+    /// <param name="Read">Gives its elements when their turn comes.</param>
+    public sealed record Item(string Name, long[] Shape, Reader Read);
 
-    /// <summary>Fills a span with a tensor's elements.</summary>
-    public delegate void SpanAction(Span<float> destination);
-
-    /// <summary>A tensor's elements, row-major.</summary>
-    public delegate ReadOnlySpan<float> StoredElements();
+    /// <summary>A tensor's elements, row-major: those in memory where they lie as the file has them, or an array made for them.</summary>
+    public delegate ReadOnlySpan<float> Reader();
 
     /// <summary>A tensor that lies in the CPU's memory; it must stay there until it is written.</summary>
     public static Item Of(string name, TorchSharp.torch.Tensor values) =>
-        new(name, values.shape, destination => Native.NativeTorch.AsSpan<float>(values).CopyTo(destination)) { Stored = () => Native.NativeTorch.AsSpan<float>(values) };
+        new(name, values.shape, () => Native.NativeTorch.AsSpan<float>(values));
 
     /// <summary>Writes all items, in the given order, to a stream. The caller makes the file atomic.</summary>
     public static void Write(Stream stream, IReadOnlyList<Item> items, IReadOnlyDictionary<string, string>? metadata = null)
@@ -213,22 +206,14 @@ public static class SafetensorsWriter
         BinaryPrimitives.WriteInt64LittleEndian(length, text.Length);
         stream.Write(length);
         stream.Write(Encoding.UTF8.GetBytes(text));
-        var buffer = Array.Empty<float>();
         foreach (var item in items)
         {
-            var stored = item.Stored is null ? Filled(item, ref buffer) : item.Stored();
-            for (var at = 0; at < stored.Length; at += PieceLength)
-                stream.Write(MemoryMarshal.AsBytes(stored[at..Math.Min(at + PieceLength, stored.Length)]));
+            var values = item.Read();
+            if (values.Length != Elements(item.Shape))
+                throw new ArgumentException($"{item.Name} of shape [{string.Join(", ", item.Shape)}] has {values.Length} elements.");
+            for (var at = 0; at < values.Length; at += PieceLength)
+                stream.Write(MemoryMarshal.AsBytes(values[at..Math.Min(at + PieceLength, values.Length)]));
         }
-    }
-
-    private static ReadOnlySpan<float> Filled(Item item, ref float[] buffer)
-    {
-        var count = checked((int)Elements(item.Shape));
-        if (buffer.Length < count)
-            buffer = new float[count];
-        item.Write(buffer.AsSpan(0, count));
-        return buffer.AsSpan(0, count);
     }
 
     private static long Elements(long[] shape) => shape.Aggregate(1L, (product, size) => product * size);

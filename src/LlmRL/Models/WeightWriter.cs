@@ -74,15 +74,7 @@ internal static class WeightWriter
             foreach (var part in spec.Parts)
             {
                 var begin = offset;
-                items.Add(new SafetensorsWriter.Item(part.HuggingFaceName, part.FileShape, destination =>
-                {
-                    using var slice = host.narrow(0, begin, part.Elements);
-                    using var merged = Merged(adapters, spec, part, slice);
-                    part.ToFile(Native.NativeTorch.AsSpan<float>(merged ?? slice), destination);
-                })
-                {
-                    Stored = adapters is null && part.Order == PartOrder.Same ? () => Elements(host, begin, part.Elements) : null,
-                });
+                items.Add(new SafetensorsWriter.Item(part.HuggingFaceName, part.FileShape, () => Elements(host, begin, spec, part, adapters)));
                 offset += part.Elements;
             }
         }
@@ -90,11 +82,18 @@ internal static class WeightWriter
         return items;
     }
 
-    // The slice shares the weights' memory.
-    private static ReadOnlySpan<float> Elements(Tensor host, long start, long count)
+    /// <summary>A part as the file has it: where it lies, if that is so, or an array of its own.</summary>
+    private static ReadOnlySpan<float> Elements(Tensor host, long begin, ParameterSpec spec, ParameterPart part, LoraAdapters? adapters)
     {
-        using var slice = host.narrow(0, start, count);
-        return Native.NativeTorch.AsSpan<float>(slice);
+        // Shares the weights' memory.
+        using var slice = host.narrow(0, begin, part.Elements);
+        using var merged = Merged(adapters, spec, part, slice);
+        var values = Native.NativeTorch.AsSpan<float>(merged ?? slice);
+        if (merged is null && part.Order == PartOrder.Same)
+            return values;
+        var file = new float[part.Elements];
+        part.ToFile(values, file);
+        return file;
     }
 
     /// <summary>A part with its adapter merged into it, or the trained one in its place; null where it is as it was.</summary>

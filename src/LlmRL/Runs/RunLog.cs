@@ -53,8 +53,12 @@ public sealed class RunLog : IDisposable
         tensorBoard?.Dispose();
         tensorBoard = new TensorBoardWriter(directory.TensorBoard(name), time, host, startStep > 0 ? startStep + 1 : null);
         (stage, Alarms) = (name, alarms);
-        foreach (var row in startStep > 0 ? MetricsReader.Read(directory.MetricsPath).Where(row => row.Stage == name && row.Step <= startStep) : [])
-            alarms?.Observe(row.Step, row.Values);
+        if (alarms is not null && startStep > 0)
+        {
+            foreach (var row in MetricsReader.Read(directory.MetricsPath).Where(row => row.Stage == name && row.Step <= startStep))
+                alarms.Observe(row.Step, row.Values);
+        }
+
         console.StageStarted(name, kind, totalSteps, startStep);
     }
 

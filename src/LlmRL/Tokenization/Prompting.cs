@@ -44,12 +44,17 @@ public static class Prompting
     /// <param name="hasSpecialTokens">Whether the texts hold special tokens already, because a chat template wrote them.</param>
     public static (int[] Prompt, int[] Completion) EncodePair(Tokenizer tokenizer, string prompt, string completion, bool hasSpecialTokens = false)
     {
+        var (promptIds, ids, _) = Pair(tokenizer, prompt, completion, hasSpecialTokens);
+        return (promptIds, ids);
+    }
+
+    private static (int[] Prompt, int[] Completion, bool IsTogether) Pair(Tokenizer tokenizer, string prompt, string completion, bool hasSpecialTokens)
+    {
         var both = Encode(tokenizer, prompt + completion, hasSpecialTokens);
         var promptIds = hasSpecialTokens && prompt.Length == 0 ? both[..1] : Encode(tokenizer, prompt, hasSpecialTokens);
-        var rest = both.Length > promptIds.Length && both.AsSpan(0, promptIds.Length).SequenceEqual(promptIds)
-            ? both[promptIds.Length..]
-            : hasSpecialTokens ? tokenizer.EncodeMarkup(completion) : tokenizer.Encode(completion);
-        return (promptIds, [.. rest, tokenizer.EosId]);
+        var isTogether = both.Length > promptIds.Length && both.AsSpan(0, promptIds.Length).SequenceEqual(promptIds);
+        var rest = isTogether ? both[promptIds.Length..] : hasSpecialTokens ? tokenizer.EncodeMarkup(completion) : tokenizer.Encode(completion);
+        return (promptIds, [.. rest, tokenizer.EosId], isTogether);
     }
 
     /// <summary>Encodes as <see cref="EncodePair"/> does, and tells which of the completion's ids begin within parts of its text.</summary>
@@ -60,9 +65,7 @@ public static class Prompting
     /// <param name="hasSpecialTokens">Whether the texts hold special tokens already.</param>
     public static (int[] Prompt, int[] Completion, bool[] Within) EncodeMarked(Tokenizer tokenizer, string prompt, string completion, IReadOnlyList<Range> spans, bool hasSpecialTokens)
     {
-        var (promptIds, ids) = EncodePair(tokenizer, prompt, completion, hasSpecialTokens);
-        var whole = Encode(tokenizer, prompt + completion, hasSpecialTokens);
-        var isTogether = whole.Length == promptIds.Length + ids.Length - 1 && whole.AsSpan(0, promptIds.Length).SequenceEqual(promptIds);
+        var (promptIds, ids, isTogether) = Pair(tokenizer, prompt, completion, hasSpecialTokens);
         var within = new bool[ids.Length];
         foreach (var span in spans)
         {

@@ -22,15 +22,16 @@ public sealed class CompletionBatch : IDisposable
     public CompletionBatch(IReadOnlyList<EncodedExample> examples, Device device)
     {
         var sequences = Enumerable.Range(0, examples[0].Sequences.Length)
-            .SelectMany(part => examples.Select(example => (Tokens: example.Sequences[part], Prompt: example.PromptLength, Row: example, Part: part))).ToArray();
+            .SelectMany(part => examples.Select(example => (Row: example, Part: part))).ToArray();
         // The last token predicts nothing, so the model does not read it.
-        tokens = new TokenBatch([.. sequences.Select(sequence => sequence.Tokens[..^1])], device);
-        var width = sequences.Max(sequence => sequence.Tokens.Length - sequence.Prompt);
+        tokens = new TokenBatch([.. sequences.Select(sequence => sequence.Row.Sequences[sequence.Part][..^1])], device);
+        var width = sequences.Max(sequence => sequence.Row.Sequences[sequence.Part].Length - sequence.Row.PromptLength);
         var (rowOf, targetOf) = (new List<long>(), new List<long>());
         var (cellOf, mask) = (new long[sequences.Length * width], new float[sequences.Length * width]);
         for (var b = 0; b < sequences.Length; b++)
         {
-            var (ids, prompt, row, part) = sequences[b];
+            var (row, part) = sequences[b];
+            var (ids, prompt) = (row.Sequences[part], row.PromptLength);
             for (var t = prompt; t < ids.Length; t++)
             {
                 if (!row.Learns(part, t))

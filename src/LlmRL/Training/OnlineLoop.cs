@@ -15,10 +15,9 @@ public static class OnlineLoop
     public static StageSummary Run(OnlineStage stage, StageContext context)
     {
         using var models = new OnlineModels(stage, context);
-        using var sampler = new TrajectorySampler(stage, context, models.Policy);
         using var checkpoints = new StageCheckpoints(context, stage, models.Trained);
         var start = checkpoints.Resume();
-        sampler.WeightsChanged();
+        using var sampler = new TrajectorySampler(stage, context, models.Policy);
         var alarms = AlarmSettings.Watch(stage, context.Run.Recipe.Alarms);
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start, alarms);
         var tokens = checkpoints.TokensSeen;

@@ -35,6 +35,13 @@ public sealed class AssistantSpansTests
         Assert.Equal(["a<|im_end|>", "<think>q</think>b"], Said(Forgetful, [], [new("user", "x"), new("assistant", "<think>p</think>a"), new("user", "y"), new("assistant", "<think>q</think>b")]));
 
     [Fact]
+    public void Of_a_preference_pair_the_chosen_answer_counts()
+    {
+        var pair = new Example { Prompt = "", Conversation = new Conversation { Prompt = Talk[..2], Chosen = Talk[2..5], Rejected = Talk[2..3] } };
+        Assert.Equal([" yes", " no"], Parts(pair, PlainChat.Form));
+    }
+
+    [Fact]
     public void A_templates_own_marks_are_taken() => Assert.Equal(["yes</s>", "no</s>"], Said(Marked, [], Talk[1..], "</s>"));
 
     [Fact]
@@ -93,7 +100,7 @@ public sealed class AssistantSpansTests
     private static string[] Parts(Example example, ChatForm form)
     {
         var written = ConversationText.Apply(example, form);
-        return [.. AssistantSpans.Of(written, form).Select(span => written.Completion![span])];
+        return [.. AssistantSpans.Of(written, form).Select(span => (written.Completion ?? written.Chosen)![span])];
     }
 
     private static Example Example(ChatMessage[] prompt, ChatMessage[] completion) =>

@@ -74,18 +74,19 @@ public sealed class AdapterFolderTests : IDisposable
         using (var weights = new SafetensorsReader(Path.Combine(folder["base"], "model.safetensors")))
         using (var adapters = new SafetensorsReader(Path.Combine(folder["adapter"], WeightsName)))
         using (var stream = File.Create(Path.Combine(folder["merged"], "model.safetensors")))
-            SafetensorsWriter.Write(stream, [.. weights.Entries.Values.Select(entry => new SafetensorsWriter.Item(entry.Name, entry.Shape, span => Merge(weights, adapters, entry, shape == "gpt2", span)))]);
+            SafetensorsWriter.Write(stream, [.. weights.Entries.Values.Select(entry => new SafetensorsWriter.Item(entry.Name, entry.Shape, () => Merge(weights, adapters, entry, shape == "gpt2")))]);
         using var expected = ModelFolder.Load(folder["merged"], trainable: false);
         using var actual = ModelFolder.LoadMerged(folder["base"], folder["adapter"], trainable: false);
         Tiny.AssertClose(LoraCase.Values(expected.Parameters), LoraCase.Values(actual.Parameters), 1e-6);
         Assert.NotEqual(LoraCase.Values(plain.Parameters), LoraCase.Values(actual.Parameters));
 
-        static void Merge(SafetensorsReader weights, SafetensorsReader adapters, SafetensorsEntry entry, bool conv1d, Span<float> merged)
+        static float[] Merge(SafetensorsReader weights, SafetensorsReader adapters, SafetensorsEntry entry, bool conv1d)
         {
+            var merged = new float[entry.Shape.Aggregate(1L, (product, size) => product * size)];
             weights.Read(entry, merged);
             var name = $"base_model.model.{entry.Name[..^".weight".Length]}";
             if (adapters.ShapeOf(name + ".lora_A.weight") is not [var rank, var inputs] || adapters.ShapeOf(name + ".lora_B.weight") is not [var outputs, _])
-                return;
+                return merged;
             var (a, b) = (new float[rank * inputs], new float[outputs * rank]);
             adapters.Read(name + ".lora_A.weight", a);
             adapters.Read(name + ".lora_B.weight", b);
@@ -94,6 +95,8 @@ public sealed class AdapterFolderTests : IDisposable
                 for (var i = 0; i < inputs; i++)
                     merged[(int)(conv1d ? i * outputs + o : o * inputs + i)] += (float)(2 / Math.Sqrt(3) * Enumerable.Range(0, 3).Sum(j => (double)b[o * 3 + j] * a[j * inputs + i]));
             }
+
+            return merged;
         }
     }
 
