@@ -9,7 +9,7 @@ public sealed class KernelsTests
 {
     private const double ForwardTolerance = 1e-6, GradientTolerance = 1e-5;
 
-    public static TheoryData<string> Shapes => ["llama-grouped", "llama-registers", "gpt2", "exact-gelu", "qwen2", "qwen2-window", "mistral", "qwen3", "qwen3-window", "gpt_neox", "gpt_neox-serial", "no-final-norm", "yarn", "llama3"];
+    public static TheoryData<string> Shapes => ["llama-grouped", "llama-registers", "llama-panels", "gpt2-panels", "qwen3-panels", "gpt_neox-panels", "gpt2", "exact-gelu", "qwen2", "qwen2-window", "mistral", "qwen3", "qwen3-window", "gpt_neox", "gpt_neox-serial", "no-final-norm", "yarn", "llama3"];
 
     [Theory]
     [MemberData(nameof(Shapes))]
@@ -25,12 +25,14 @@ public sealed class KernelsTests
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(63, 63)]
-    [InlineData(1, 1, 1)]
-    public void FewTokensEqualAten(params int[] lengths)
+    [InlineData("llama-grouped", 1)]
+    [InlineData("llama-grouped", 63, 63)]
+    [InlineData("llama-panels", 1)]
+    [InlineData("llama-panels", 1, 1, 1)]
+    [InlineData("llama-panels", 250, 250, 17)]
+    public void ChosenLengthsEqualAten(string shape, params int[] lengths)
     {
-        using var model = Model("llama-grouped");
+        using var model = Model(shape);
         using var batch = Batch(model.Config, lengths);
         var expected = Run(model, batch, kernels: false);
         var actual = Run(model, batch, kernels: true);
@@ -38,10 +40,12 @@ public sealed class KernelsTests
         AssertGradients(model, expected.Gradients, actual.Gradients);
     }
 
-    [Fact]
-    public void WithoutGradientsTheHiddenStatesAreTheSameBytes()
+    [Theory]
+    [InlineData("gpt2")]
+    [InlineData("gpt2-panels")]
+    public void WithoutGradientsTheHiddenStatesAreTheSameBytes(string shape)
     {
-        using var model = Model("gpt2");
+        using var model = Model(shape);
         using var batch = Batch(model.Config, 70, 3, 140);
         using var kept = model.Hidden(batch);
         using var guard = no_grad();
@@ -50,10 +54,12 @@ public sealed class KernelsTests
         Assert.Equal(Values(kept), Values(alone));
     }
 
-    [Fact]
-    public void EveryRunGivesTheSameBytes()
+    [Theory]
+    [InlineData("llama-grouped")]
+    [InlineData("llama-panels")]
+    public void EveryRunGivesTheSameBytes(string shape)
     {
-        using var model = Model("llama-grouped");
+        using var model = Model(shape);
         using var batch = Batch(model.Config, [.. Enumerable.Range(0, 40).Select(i => 3 + i * 7 % 60)]);
         var first = Run(model, batch, kernels: true);
         for (var i = 0; i < 5; i++)

@@ -21,8 +21,12 @@ internal static class TestShapes
             NormEpsilon = 1e-6,
             RopeTheta = 500,
         },
-        // Heads of whole registers take another way through attention where sequences are short.
+        // Heads of whole registers take another way through attention, and models all of whose widths are whole registers through every product.
         "llama-registers" => Of("llama-grouped") with { HeadDim = 48 },
+        "llama-panels" => Of("llama-grouped") with { HeadDim = 16, IntermediateSize = 80 },
+        "gpt2-panels" => Of("gpt2") with { IntermediateSize = 256 },
+        "qwen3-panels" => Of("qwen3-window") with { HeadDim = 16, IntermediateSize = 112, Window = new AttentionWindow(21, [true, false, true]) },
+        "gpt_neox-panels" => Of("gpt_neox") with { HeadDim = 32, IntermediateSize = 112 },
         "gpt2" => new ModelConfig
         {
             ModelType = "gpt2",

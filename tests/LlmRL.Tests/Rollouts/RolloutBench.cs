@@ -2,7 +2,6 @@ using System.Diagnostics;
 using LlmRL.Models;
 using LlmRL.Numerics;
 using LlmRL.Rollouts;
-using LlmRL.Rollouts.Cpu;
 
 namespace LlmRL.Tests.Rollouts;
 

@@ -1,6 +1,5 @@
 using System.Runtime.Intrinsics;
 using LlmRL.Numerics;
-using LlmRL.Rollouts.Cpu;
 
 namespace LlmRL.Tests.Rollouts;
 

@@ -39,8 +39,10 @@ internal unsafe struct BackwardScratch
         _partials = Take((2L * inputs.Config.NumLayers + 1) * _tiles * 2 * _width);
         _headPartials = Take(inputs.Config.QkNorm ? (long)inputs.Config.NumLayers * _tiles * 2 * _headWidth : 0);
         _ownFloats = Lanes.RoundUp(inputs.Tiles.Size * Math.Max(shape.Width, shape.Inner));
+        _ownFloats = Math.Max(_ownFloats, WeightGradient.ScratchFloats);
         _ownFloats = Math.Max(_ownFloats, CausalAttention.ScratchFloats(inputs.MaxLength, _headWidth));
         _own = Take(KernelTeam.Threads * _ownFloats);
+        WeightPanels = Take(Kernels.WeightPanels.Floats(shape));
         if (inputs.Lora is { } lora)
         {
             LoraQkv = Take(rows * lora.Kernels.Width(LoraPlace.Qkv));
@@ -49,8 +51,10 @@ internal unsafe struct BackwardScratch
             LoraDown = Take(rows * lora.Kernels.Width(LoraPlace.Down));
             _spareFloats = lora.Drops ? Lanes.RoundUp(inputs.Tiles.Size * Math.Max(shape.Width, Math.Max(shape.Inner, shape.Mixed))) : 0;
             _spare = Take(KernelTeam.Threads * _spareFloats);
-            DroppedMixed = lora.Drops ? Take(rows * shape.Mixed) : null;
         }
+
+        if (inputs.Lora is { Drops: true } || (inputs.Lora is null && Kernels.WeightPanels.Fit(shape)))
+            MixedInput = Take(rows * shape.Mixed);
 
         floats = at - start;
     }
@@ -58,7 +62,7 @@ internal unsafe struct BackwardScratch
     /// <summary>Gradient of the residual stream at a layer's output, and between its attention and MLP, (N, D).</summary>
     public readonly float* X, Middle;
 
-    /// <summary>What the first and second norm of a layer gave, (N, D).</summary>
+    /// <summary>What the first and second norm of a layer gave, (N, D) or in panels, as <see cref="Gated"/>.</summary>
     public readonly float* Normalised, MiddleNormalised;
 
     /// <summary>Gradient of attention's output, (N, H·E).</summary>
@@ -70,11 +74,14 @@ internal unsafe struct BackwardScratch
     /// <summary>Gradient of what the MLP's first layer gave, (N, 2F or F).</summary>
     public readonly float* Up;
 
+    /// <summary>Memory for the panels of the weights that a phase needs.</summary>
+    public readonly float* WeightPanels;
+
     /// <summary>G of the adapters of each weight (see <see cref="LoraProduct"/>), (N, ranks).</summary>
     public readonly float* LoraQkv, LoraOutput, LoraUp, LoraDown;
 
-    /// <summary>What dropout leaves of attention's output, (N, H·E); null where there is none.</summary>
-    public readonly float* DroppedMixed;
+    /// <summary>Attention's output as the gradient of its projection reads it, (N, H·E): in panels, or what dropout leaves of it; null where it is read as it is.</summary>
+    public readonly float* MixedInput;
 
     /// <summary>A thread's memory for the gradient through dropout, a tile of (D), (F) or (H·E).</summary>
     public readonly float* Spare(int worker) => _spare + worker * _spareFloats;

@@ -15,14 +15,14 @@ internal static unsafe class CausalAttention
     public const int BlockRows = 64;
 
     /// <summary>Floats of scratch for sequences of up to <paramref name="length"/> tokens: two blocks of scores.</summary>
-    public static long ScratchFloats(int length, int headDim) => Math.Max(2 * BlockFloats(length), ShortAttention.Floats(Math.Min(length, ShortAttention.MaxLength), headDim));
+    public static long ScratchFloats(int length, int headDim) => Math.Max(2 * BlockFloats(length), PanelAttention.ScratchFloats(length, headDim));
 
     /// <summary>Computes the heads' outputs and the logarithm of each row's sum of exponentials.</summary>
     public static void Forward(in AttentionTask task, float* scores)
     {
-        if (ShortAttention.Fits(task))
+        if (PanelAttention.Fits(task))
         {
-            ShortAttention.Forward(task, scores);
+            PanelAttention.Forward(task, scores);
             return;
         }
 
@@ -60,9 +60,9 @@ internal static unsafe class CausalAttention
     /// <param name="scores"><see cref="ScratchFloats"/> floats.</param>
     public static void Backward(in AttentionTask task, float* gradOutput, in AttentionGradient grad, float* scores)
     {
-        if (ShortAttention.Fits(task))
+        if (PanelAttention.Fits(task))
         {
-            ShortAttention.Backward(task, gradOutput, grad, scores);
+            PanelAttention.Backward(task, gradOutput, grad, scores);
             return;
         }
 
@@ -106,7 +106,7 @@ internal static unsafe class CausalAttention
     private static long BlockFloats(int length) => (long)BlockRows * Lanes.RoundUp(length);
 
     /// <summary>Scores of keys before the window: e^−∞ = 0.</summary>
-    private static void Hide(float* scores, int count) => new Span<float>(scores, count).Fill(float.NegativeInfinity);
+    public static void Hide(float* scores, int count) => new Span<float>(scores, count).Fill(float.NegativeInfinity);
 
     private static void Clear(in AttentionTask task, in AttentionGradient grad)
     {

@@ -31,12 +31,13 @@ internal static unsafe class Gates
     }
 
     /// <summary>From ∂loss/∂y to ∂loss/∂up; y once more too, for the gradient of the weights behind it.</summary>
-    public static void Backward(MlpKind kind, float* up, float* gradOutput, int rows, int inner, float* gradUp, float* y)
+    public static void Backward(MlpKind kind, float* up, float* gradOutput, int rows, int inner, float* gradUp, float* y, FeatureStrides strides)
     {
         var stride = kind == MlpKind.SwiGlu ? 2 * inner : inner;
-        for (var row = 0; row < rows; row++, up += stride, gradUp += stride, gradOutput += inner, y += inner)
+        for (var row = 0; row < rows; row++, up += stride, gradUp += stride, gradOutput += inner, y += strides.Row)
         {
-            for (var i = 0; i < inner; i += Lanes.Width)
+            var to = y;
+            for (var i = 0; i < inner; i += Lanes.Width, to += strides.Group)
             {
                 var count = inner - i;
                 Vector512<float> x = Lanes.Load(up + i, count), dy = Lanes.Load(gradOutput + i, count), value;
@@ -56,7 +57,7 @@ internal static unsafe class Gates
                     Lanes.Store(dy * slope, gradUp + i, count);
                 }
 
-                Lanes.Store(value, y + i, count);
+                Lanes.Store(value, to, count);
             }
         }
     }

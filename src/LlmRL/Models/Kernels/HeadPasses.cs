@@ -114,7 +114,7 @@ internal sealed unsafe class HeadBackward : IParallelBody
     {
         (_chunk, _recompute, _tiles) = (chunk, recompute, new RowTiles(chunk.Rows));
         if (chunk.GradWeight != null)
-            WeightGradient.Cut(_weightTasks, chunk.Logits, chunk.RowFloats, chunk.Vocabulary, chunk.Hidden, chunk.Width, chunk.GradWeight, chunk.GradBias, chunk.Rows);
+            WeightGradient.Cut(_weightTasks, chunk.Logits, chunk.RowFloats, chunk.Vocabulary, chunk.Hidden, chunk.Width, FeatureStrides.Rows(chunk.Width), chunk.GradWeight, chunk.GradBias, chunk.Rows);
     }
 
     public void Execute(int worker, Phases phases)
@@ -133,7 +133,7 @@ internal sealed unsafe class HeadBackward : IParallelBody
 
         phases.End();
         while (phases.Next(_weightTasks.Count, 1, out var task, out _))
-            _weightTasks[task].Run();
+            _weightTasks[task].Run(null);
         phases.End();
     }
 

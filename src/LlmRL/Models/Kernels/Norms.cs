@@ -47,8 +47,8 @@ internal static unsafe class Norms
     /// </summary>
     public static void Backward(in NormGradient g, int rows, int width)
     {
-        float* x = g.X, dy = g.GradOutput, dx = g.GradInput, y = g.Output, residual = g.Residual;
-        for (var row = 0; row < rows; row++, x += width, dy += width, dx += width, y += width, residual += width)
+        float* x = g.X, dy = g.GradOutput, dx = g.GradInput, residual = g.Residual;
+        for (var row = 0; row < rows; row++, x += width, dy += width, dx += width, residual += width)
         {
             var mean = g.Mean == null ? 0 : g.Mean[row];
             var inverse = g.Inverse[row];
@@ -63,7 +63,8 @@ internal static unsafe class Norms
 
             var c1 = Vector512.Create(g.Mean == null ? 0 : Vector512.Sum(sum) / width);
             var c2 = Vector512.Create(Vector512.Sum(dot) / width);
-            for (var i = 0; i < width; i += Lanes.Width)
+            var y = g.Output + row * g.OutputStrides.Row;
+            for (var i = 0; i < width; i += Lanes.Width, y += g.OutputStrides.Group)
             {
                 var count = width - i;
                 Vector512<float> gradient = Lanes.Load(dy + i, count), weight = Lanes.Load(g.Weight + i, count);
@@ -73,7 +74,7 @@ internal static unsafe class Norms
                 if (g.GradBias != null)
                     Lanes.Store(gradient + Lanes.Load(g.GradBias + i, count), g.GradBias + i, count);
                 if (g.Output != null)
-                    Lanes.Store(normalised * weight + (g.Bias == null ? Vector512<float>.Zero : Lanes.Load(g.Bias + i, count)), y + i, count);
+                    Lanes.Store(normalised * weight + (g.Bias == null ? Vector512<float>.Zero : Lanes.Load(g.Bias + i, count)), y, count);
             }
         }
     }
@@ -124,8 +125,11 @@ internal unsafe struct NormGradient
     /// <summary>∂loss/∂x; may be <see cref="Residual"/> itself.</summary>
     public float* GradInput;
 
-    /// <summary>y once more, or null.</summary>
+    /// <summary>y once more, or null, and how it lies in memory.</summary>
     public float* Output;
+
+    /// <inheritdoc cref="Output"/>
+    public FeatureStrides OutputStrides;
 
     /// <summary>∂loss/∂w and ∂loss/∂b are added here, (D); a null bias gradient: there is no bias.</summary>
     public float* GradWeight, GradBias;

@@ -18,6 +18,8 @@ internal sealed unsafe class TransformerBackward : IParallelBody
     private readonly LoraPass? _lora;
     private readonly float* _gradOutput;
     private readonly BackwardScratch _scratch;
+    private readonly WeightPanels _panels;
+    private readonly bool _inPanels;
     private readonly List<WeightGradient>[] _weightTasks;
 
     /// <summary>Prepares a pass.</summary>
@@ -33,6 +35,8 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         if (_gradients is null && _lora is null)
             throw new InvalidOperationException("the model keeps no gradients");
         _scratch = new BackwardScratch(inputs, scratch, out _);
+        _panels = new WeightPanels(inputs.Weights, forward: false, _scratch.WeightPanels);
+        _inPanels = WeightPanels.Fit(_shape) && _lora is null;
         // Entry l: what becomes ready with layer l's attention, that is, layer l's own weights but for its first projection, and the first projection of
         // layer l + 1; the last entry is the first projection of layer 0.
         _weightTasks = [.. Enumerable.Range(0, inputs.Config.NumLayers + 1).Select(WeightTasks)];
@@ -41,6 +45,9 @@ internal sealed unsafe class TransformerBackward : IParallelBody
     public void Execute(int worker, Phases phases)
     {
         var layers = _inputs.Config.NumLayers;
+        while (phases.Next(_panels.Tasks, 1, out var part, out _))
+            _panels.Run(part, attention: -1, rest: layers - 1);
+        phases.End();
         while (phases.Next(_tiles.Count, 1, out var tile, out _))
         {
             FinalNorm(tile);
@@ -52,11 +59,14 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         for (var layer = layers - 1; layer >= 0; layer--)
         {
             var products = _weightTasks[layer].Count;
-            while (phases.Next(products + _inputs.AttentionTasks, 1, out var task, out _))
+            var large = products + _inputs.AttentionTasks;
+            while (phases.Next(large + _panels.Tasks, 1, out var task, out _))
                 if (task < products)
-                    _weightTasks[layer][task].Run();
-                else
+                    _weightTasks[layer][task].Run(_scratch.Own(worker));
+                else if (task < large)
                     Attention(layer, task - products, worker);
+                else
+                    _panels.Run(task - large, attention: layer, rest: layer - 1);
             phases.End();
             while (phases.Next(_tiles.Count, 1, out var tile, out _))
             {
@@ -68,11 +78,14 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             phases.End();
         }
 
-        FinishGradients(phases);
+        FinishGradients(worker, phases);
     }
 
     /// <summary>The gradient of attention's output projection: that of the stream between attention and MLP, or of the block's output where the two are parallel.</summary>
     private float* AttentionResidual => _inputs.Config.ParallelResidual ? _scratch.X : _scratch.Middle;
+
+    /// <summary>How the inputs of the weights lie in the scratch memory, which only the weights' gradients read.</summary>
+    private FeatureStrides Strides(int width) => _inPanels ? FeatureStrides.Panels(_inputs.Rows) : FeatureStrides.Rows(width);
 
     private List<WeightGradient> WeightTasks(int layer)
     {
@@ -82,16 +95,17 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         if (layer < layers)
         {
             ref var g = ref _gradients!.Layers[layer];
-            WeightGradient.Cut(tasks, _scratch.Up, _shape.Up, _shape.Up, _scratch.MiddleNormalised, _shape.Width, g.Up, g.UpBias, rows);
-            WeightGradient.Cut(tasks, _scratch.X, _shape.Width, _shape.Width, _scratch.Gated, _shape.Inner, g.Down, g.DownBias, rows);
-            WeightGradient.Cut(tasks, AttentionResidual, _shape.Width, _shape.Width, _activations[layer].Mixed, _shape.Mixed, g.Output, g.OutputBias, rows);
+            WeightGradient.Cut(tasks, _scratch.Up, _shape.Up, _shape.Up, _scratch.MiddleNormalised, _shape.Width, Strides(_shape.Width), g.Up, g.UpBias, rows);
+            WeightGradient.Cut(tasks, _scratch.X, _shape.Width, _shape.Width, _scratch.Gated, _shape.Inner, Strides(_shape.Inner), g.Down, g.DownBias, rows);
+            WeightGradient.Cut(
+                tasks, AttentionResidual, _shape.Width, _shape.Width, _inPanels ? _scratch.MixedInput : _activations[layer].Mixed, _shape.Mixed, Strides(_shape.Mixed), g.Output, g.OutputBias, rows);
         }
 
         var above = layer == layers ? 0 : layer + 1;
         if (above < layers)
         {
             ref var g = ref _gradients!.Layers[above];
-            WeightGradient.Cut(tasks, _scratch.Qkv(above), _shape.Qkv, _shape.Qkv, _scratch.Normalised, _shape.Width, g.Qkv, g.QkvBias, rows);
+            WeightGradient.Cut(tasks, _scratch.Qkv(above), _shape.Qkv, _shape.Qkv, _scratch.Normalised, _shape.Width, Strides(_shape.Width), g.Qkv, g.QkvBias, rows);
         }
 
         return tasks;
@@ -106,7 +120,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             ref var a = ref _activations[layer];
             kernels[layer, LoraPlace.Up]?.Cut(tasks, _scratch.Up, _scratch.MiddleNormalised, a.LoraUp, _scratch.LoraUp, rows);
             kernels[layer, LoraPlace.Down]?.Cut(tasks, _scratch.X, _scratch.Gated, a.LoraDown, _scratch.LoraDown, rows);
-            kernels[layer, LoraPlace.Output]?.Cut(tasks, AttentionResidual, _lora.Drops ? _scratch.DroppedMixed : a.Mixed, a.LoraOutput, _scratch.LoraOutput, rows);
+            kernels[layer, LoraPlace.Output]?.Cut(tasks, AttentionResidual, _lora.Drops ? _scratch.MixedInput : a.Mixed, a.LoraOutput, _scratch.LoraOutput, rows);
         }
 
         var above = layer == layers ? 0 : layer + 1;
@@ -145,11 +159,12 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         ref var w = ref _inputs.Weights.Layers[layer];
         long row = start, at = row * _shape.Width;
         float* own = _scratch.Own(worker), gradUp = _scratch.Up + row * _shape.Up;
-        float* gated = _scratch.Gated + row * _shape.Inner, middle = _scratch.MiddleNormalised + at, mixed = a.Mixed + row * _shape.Mixed;
-        Products.InputGradient(_scratch.X + at, rows, _shape.Width, w.Down, _shape.Inner, own);
+        FeatureStrides narrow = Strides(_shape.Width), inner = Strides(_shape.Inner);
+        float* gated = _scratch.Gated + row * inner.Row, middle = _scratch.MiddleNormalised + row * narrow.Row, mixed = a.Mixed + row * _shape.Mixed;
+        Products.InputGradient(_scratch.X + at, rows, _shape.Width, w.Down, _panels.Down, _shape.Inner, own);
         _lora?.AddInputGradient(layer, LoraPlace.Down, start, rows, _scratch.X + at, _scratch.LoraDown, own, _scratch.Spare(worker), _shape.Inner);
-        Gates.Backward(_inputs.Config.Mlp, a.Up + row * _shape.Up, own, rows, _shape.Inner, gradUp, gated);
-        Products.InputGradient(gradUp, rows, _shape.Up, w.Up, _shape.Width, own);
+        Gates.Backward(_inputs.Config.Mlp, a.Up + row * _shape.Up, own, rows, _shape.Inner, gradUp, gated, inner);
+        Products.InputGradient(gradUp, rows, _shape.Up, w.Up, _panels.Up, _shape.Width, own);
         _lora?.AddInputGradient(layer, LoraPlace.Up, start, rows, gradUp, _scratch.LoraUp, own, _scratch.Spare(worker), _shape.Width);
         Norm(2 * layer + 1, tile, new NormGradient
         {
@@ -162,15 +177,18 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             Residual = _scratch.X + at,
             GradInput = _scratch.Middle + at,
             Output = middle,
+            OutputStrides = narrow,
         });
-        Products.InputGradient(AttentionResidual + at, rows, _shape.Width, w.Output, _shape.Mixed, _scratch.Mixed + row * _shape.Mixed);
+        Products.InputGradient(AttentionResidual + at, rows, _shape.Width, w.Output, _panels.Output, _shape.Mixed, _scratch.Mixed + row * _shape.Mixed);
+        for (var i = 0; _inPanels && i < _shape.Mixed; i += Lanes.Width)
+            Panels.Columns(mixed + i, _shape.Mixed, rows, _scratch.MixedInput + (row + (long)i / Lanes.Width * _inputs.Rows) * Lanes.Width);
         if (_lora is null)
             return;
         _lora.AddInputGradient(layer, LoraPlace.Output, start, rows, AttentionResidual + at, _scratch.LoraOutput, _scratch.Mixed + row * _shape.Mixed, _scratch.Spare(worker), _shape.Mixed);
         // What the adapters read, for their own gradients; nothing else reads it.
         _lora.Drop(layer, LoraPlace.Down, start, rows, gated, gated, _shape.Inner);
         _lora.Drop(layer, LoraPlace.Up, start, rows, middle, middle, _shape.Width);
-        _lora.Drop(layer, LoraPlace.Output, start, rows, mixed, _scratch.DroppedMixed + row * _shape.Mixed, _shape.Mixed);
+        _lora.Drop(layer, LoraPlace.Output, start, rows, mixed, _scratch.MixedInput + row * _shape.Mixed, _shape.Mixed);
     }
 
     private void Attention(int layer, int index, int worker)
@@ -196,9 +214,10 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         ref var w = ref _inputs.Weights.Layers[layer];
         var at = (long)start * _shape.Width;
         var own = _scratch.Own(worker);
+        var strides = Strides(_shape.Width);
         _inputs.Rotate(_scratch.Qkv(layer), start, rows, back: true);
         HeadNorms(layer, tile);
-        Products.InputGradient(_scratch.Qkv(layer) + (long)start * _shape.Qkv, rows, _shape.Qkv, w.Qkv, _shape.Width, own);
+        Products.InputGradient(_scratch.Qkv(layer) + (long)start * _shape.Qkv, rows, _shape.Qkv, w.Qkv, _panels.Qkv, _shape.Width, own);
         _lora?.AddInputGradient(layer, LoraPlace.Qkv, start, rows, _scratch.Qkv(layer) + (long)start * _shape.Qkv, _scratch.LoraQkv, own, _scratch.Spare(worker), _shape.Width);
         Norm(2 * layer, tile, new NormGradient
         {
@@ -210,7 +229,8 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             GradOutput = own,
             Residual = _scratch.Middle + at,
             GradInput = _scratch.X + at,
-            Output = _scratch.Normalised + at,
+            Output = _scratch.Normalised + start * strides.Row,
+            OutputStrides = strides,
         });
         _lora?.Drop(layer, LoraPlace.Qkv, start, rows, _scratch.Normalised + at, _scratch.Normalised + at, _shape.Width);
     }
@@ -236,14 +256,14 @@ internal sealed unsafe class TransformerBackward : IParallelBody
     }
 
     /// <summary>What needs all rows: the last projection's weights, embeddings, norms.</summary>
-    private void FinishGradients(Phases phases)
+    private void FinishGradients(int worker, Phases phases)
     {
         var layers = _inputs.Config.NumLayers;
         var products = _weightTasks[layers].Count;
         var columns = (_shape.Width + EmbeddingColumns - 1) / EmbeddingColumns;
         while (phases.Next(_lora is null ? products + columns + 2 * layers + 1 : products, 1, out var task, out _))
             if (task < products)
-                _weightTasks[layers][task].Run();
+                _weightTasks[layers][task].Run(_scratch.Own(worker));
             else if (task < products + columns)
                 AddEmbedding((task - products) * EmbeddingColumns);
             else

@@ -13,6 +13,7 @@ internal sealed unsafe class TransformerForward : IParallelBody
     private readonly BlockShape _shape;
     private readonly RowTiles _tiles;
     private readonly Activations _activations;
+    private readonly WeightPanels _panels;
     private readonly float* _output, _scratch;
 
     /// <summary>Prepares a pass.</summary>
@@ -25,14 +26,18 @@ internal sealed unsafe class TransformerForward : IParallelBody
         (_inputs, _shape, _tiles, _activations) = (inputs, inputs.Shape, inputs.Tiles, activations);
         _output = output;
         _scratch = scratch;
+        _panels = new WeightPanels(inputs.Weights, forward: true, scratch + KernelTeam.Threads * WorkerFloats(inputs));
     }
 
     /// <summary>Scratch memory that all threads need together.</summary>
-    public static long ScratchFloats(KernelInputs inputs) => KernelTeam.Threads * WorkerFloats(inputs);
+    public static long ScratchFloats(KernelInputs inputs) => KernelTeam.Threads * WorkerFloats(inputs) + WeightPanels.Floats(inputs.Shape);
 
     public void Execute(int worker, Phases phases)
     {
         var own = _scratch + worker * WorkerFloats(_inputs);
+        while (phases.Next(_panels.Tasks, 1, out var part, out _))
+            _panels.Run(part, attention: 0, rest: -1);
+        phases.End();
         while (phases.Next(_tiles.Count, 1, out var tile, out _))
         {
             Embed(tile);
@@ -42,8 +47,12 @@ internal sealed unsafe class TransformerForward : IParallelBody
         phases.End();
         for (var layer = 0; layer < _inputs.Config.NumLayers; layer++)
         {
-            while (phases.Next(_inputs.AttentionTasks, 1, out var task, out _))
-                CausalAttention.Forward(_inputs.Attention(layer, _activations[layer], task, out var _, out var _), own);
+            // Packing, in small tasks, comes last: it fills the time until the longest sequence is done.
+            while (phases.Next(_inputs.AttentionTasks + _panels.Tasks, 1, out var task, out _))
+                if (task < _inputs.AttentionTasks)
+                    CausalAttention.Forward(_inputs.Attention(layer, _activations[layer], task, out var _, out var _), own);
+                else
+                    _panels.Run(task - _inputs.AttentionTasks, attention: layer + 1, rest: layer);
             phases.End();
             while (phases.Next(_tiles.Count, 1, out var tile, out _))
             {
@@ -95,7 +104,7 @@ internal sealed unsafe class TransformerForward : IParallelBody
 
         ref var w = ref _inputs.Weights.Layers[layer];
         Norms.Forward(x, rows, _shape.Width, w.AttentionNorm, w.AttentionNormBias, epsilon, own, mean, a.Inverse + start);
-        Products.Forward(own, rows, _shape.Width, w.Qkv, w.QkvBias, _shape.Qkv, a.Qkv + (long)start * _shape.Qkv);
+        Products.Forward(own, rows, _shape.Width, w.Qkv, _panels.Qkv, w.QkvBias, _shape.Qkv, a.Qkv + (long)start * _shape.Qkv);
         Adapt(layer, LoraPlace.Qkv, start, rows, own, own, _shape.Width, a.LoraQkv, a.Qkv + (long)start * _shape.Qkv);
         _inputs.NormaliseHeads(layer, a, start, rows);
         _inputs.Rotate(a.Qkv, start, rows, back: false);
@@ -114,15 +123,15 @@ internal sealed unsafe class TransformerForward : IParallelBody
         // Before the projection: where no activations are kept, its result takes the place of the block's input.
         if (_inputs.Config.ParallelResidual)
             Norms.Forward(input, rows, _shape.Width, w.MlpNorm, w.MlpNormBias, (float)_inputs.Config.NormEpsilon, normalised, mean, a.MiddleInverse + start);
-        Products.Forward(a.Mixed + row * _shape.Mixed, rows, _shape.Mixed, w.Output, w.OutputBias, _shape.Width, middle, input);
+        Products.Forward(a.Mixed + row * _shape.Mixed, rows, _shape.Mixed, w.Output, _panels.Output, w.OutputBias, _shape.Width, middle, input);
         // Attention's output is read again in the backward pass; the MLP has not written its place yet.
         Adapt(layer, LoraPlace.Output, start, rows, a.Mixed + row * _shape.Mixed, gated + (long)_tiles.Size * _shape.Inner, _shape.Mixed, a.LoraOutput, middle);
         if (!_inputs.Config.ParallelResidual)
             Norms.Forward(middle, rows, _shape.Width, w.MlpNorm, w.MlpNormBias, (float)_inputs.Config.NormEpsilon, normalised, mean, a.MiddleInverse + start);
-        Products.Forward(normalised, rows, _shape.Width, w.Up, w.UpBias, _shape.Up, up);
+        Products.Forward(normalised, rows, _shape.Width, w.Up, _panels.Up, w.UpBias, _shape.Up, up);
         Adapt(layer, LoraPlace.Up, start, rows, normalised, normalised, _shape.Width, a.LoraUp, up);
         Gates.Forward(_inputs.Config.Mlp, up, rows, _shape.Inner, gated);
-        Products.Forward(gated, rows, _shape.Inner, w.Down, w.DownBias, _shape.Width, _activations[layer + 1].X + row * width, middle);
+        Products.Forward(gated, rows, _shape.Inner, w.Down, _panels.Down, w.DownBias, _shape.Width, _activations[layer + 1].X + row * width, middle);
         Adapt(layer, LoraPlace.Down, start, rows, gated, gated, _shape.Inner, a.LoraDown, _activations[layer + 1].X + row * width);
     }
 

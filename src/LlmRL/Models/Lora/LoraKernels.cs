@@ -53,9 +53,9 @@ internal sealed unsafe class LoraProduct
     /// <summary>Adds the tasks of ∂A and ∂B.</summary>
     public void Cut(List<WeightGradient> tasks, float* gradOutput, float* x, float* u, float* g, int rows)
     {
-        WeightGradient.Cut(tasks, g, Width, Width, x, _inputs, _gradA, null, rows);
+        WeightGradient.Cut(tasks, g, Width, Width, x, _inputs, FeatureStrides.Rows(_inputs), _gradA, null, rows);
         for (var i = 0; i < _blocks.Length; i++)
-            WeightGradient.Cut(tasks, gradOutput + _blocks[i].FirstRow, _outputs, _blocks[i].Rows, u + i * _rank, _rank, _blocks[i].GradB, null, rows, inputStride: Width);
+            WeightGradient.Cut(tasks, gradOutput + _blocks[i].FirstRow, _outputs, _blocks[i].Rows, u + i * _rank, _rank, FeatureStrides.Rows(Width), _blocks[i].GradB, null, rows);
     }
 
     private struct Block

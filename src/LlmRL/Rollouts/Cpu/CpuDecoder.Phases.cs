@@ -160,7 +160,7 @@ internal sealed unsafe partial class CpuDecoder
         for (var e = 0; e < _config.HeadDim; e += Lanes)
         {
             var width = Math.Min(Lanes, _config.HeadDim - e);
-            PanelOps.ToRows(panel + e * Lanes, width, rows, Lanes, columns);
+            Panels.ToRows(panel + e * Lanes, width, rows, Lanes, columns);
             for (var lane = 0; lane < columns; lane++)
             {
                 var position = Positions[first + lane];
@@ -235,7 +235,7 @@ internal sealed unsafe partial class CpuDecoder
         while (phases.Next(Groups * blocks, 1, out var item, out _))
         {
             int first = item / blocks * Lanes, start = item % blocks * Block;
-            PanelOps.ToPanel(
+            Panels.ToPanel(
                 _attended.Pointer + (nint)first * _queryWidth + start, _queryWidth, Math.Min(Lanes, _columnCount - first),
                 Math.Min(Block, _queryWidth - start), _attendedPanel.Pointer + ((nint)first * _queryWidth + (nint)start * Lanes));
         }
@@ -304,7 +304,7 @@ internal sealed unsafe partial class CpuDecoder
                 _weights.Head + (nint)from * width, width, to - from, _weights.HeadBias == null ? null : _weights.HeadBias + from, _normed.Pointer, (nint)width * Lanes,
                 panels, LogitChunk * Lanes, groups, false);
             for (var group = 0; group < groups; group++)
-                PanelOps.ToRows(
+                Panels.ToRows(
                     panels + (nint)group * LogitChunk * Lanes, to - from, Logits(group * Lanes) + from, _logitStride,
                     Math.Min(Lanes, _logitRows - group * Lanes));
         }

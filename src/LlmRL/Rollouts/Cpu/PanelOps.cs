@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using LlmRL.Models;
 using LlmRL.Numerics;
 
@@ -61,36 +60,6 @@ internal static unsafe class PanelOps
                 VectorMath.Gelu(Vector512.Load(y + i)).Store(y + i);
     }
 
-    /// <summary>Writes a panel's features [0, <paramref name="features"/>) as rows: column l goes to rows + l·rowStride, for l below <paramref name="columns"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void ToRows(float* panel, int features, float* rows, nint rowStride, int columns)
-    {
-        var f = 0;
-        var block = stackalloc float[Lanes * Lanes];
-        for (; Avx512F.IsSupported && f + Lanes <= features; f += Lanes)
-        {
-            Transpose(panel + f * Lanes, Lanes, block, Lanes);
-            for (var l = 0; l < columns; l++)
-                Vector512.Load(block + l * Lanes).Store(rows + l * rowStride + f);
-        }
-
-        for (; f < features; f++)
-            for (var l = 0; l < columns; l++)
-                rows[l * rowStride + f] = panel[f * Lanes + l];
-    }
-
-    /// <summary>The inverse of <see cref="ToRows"/>; columns from <paramref name="columns"/> on become 0.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void ToPanel(float* rows, nint rowStride, int columns, int features, float* panel)
-    {
-        var f = 0;
-        for (; Avx512F.IsSupported && columns == Lanes && f + Lanes <= features; f += Lanes)
-            Transpose(rows + f, rowStride, panel + f * Lanes, Lanes);
-        for (; f < features; f++)
-            for (var l = 0; l < Lanes; l++)
-                panel[f * Lanes + l] = l < columns ? rows[l * rowStride + f] : 0;
-    }
-
     private static Vector512<float> Sum(float* x, int features)
     {
         Vector512<float> even, odd;
@@ -127,37 +96,5 @@ internal static unsafe class PanelOps
         }
 
         return (a + b) + (c + d);
-    }
-
-    // 16 × 16 in two rounds: 4 × 4 blocks inside 128-bit lanes, four rows at a time, then the lanes themselves.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Transpose(float* from, nint fromStride, float* to, nint toStride)
-    {
-        var quads = stackalloc float[Lanes * Lanes]; // vector 4·i + j: column 4·lane + j of rows 4i … 4i + 3
-        for (var i = 0; i < 4; i++)
-        {
-            var row = from + 4 * i * fromStride;
-            Vector512<float> a = Vector512.Load(row), b = Vector512.Load(row + fromStride);
-            Vector512<float> c = Vector512.Load(row + 2 * fromStride), d = Vector512.Load(row + 3 * fromStride);
-            Vector512<double> abLow = Avx512F.UnpackLow(a, b).AsDouble(), abHigh = Avx512F.UnpackHigh(a, b).AsDouble();
-            Vector512<double> cdLow = Avx512F.UnpackLow(c, d).AsDouble(), cdHigh = Avx512F.UnpackHigh(c, d).AsDouble();
-            var target = quads + 4 * i * Lanes;
-            Avx512F.UnpackLow(abLow, cdLow).AsSingle().Store(target);
-            Avx512F.UnpackHigh(abLow, cdLow).AsSingle().Store(target + Lanes);
-            Avx512F.UnpackLow(abHigh, cdHigh).AsSingle().Store(target + 2 * Lanes);
-            Avx512F.UnpackHigh(abHigh, cdHigh).AsSingle().Store(target + 3 * Lanes);
-        }
-
-        for (var j = 0; j < 4; j++)
-        {
-            Vector512<float> a = Vector512.Load(quads + j * Lanes), b = Vector512.Load(quads + (4 + j) * Lanes);
-            Vector512<float> c = Vector512.Load(quads + (8 + j) * Lanes), d = Vector512.Load(quads + (12 + j) * Lanes);
-            Vector512<float> abLow = Avx512F.Shuffle4x128(a, b, 0x44), abHigh = Avx512F.Shuffle4x128(a, b, 0xEE);
-            Vector512<float> cdLow = Avx512F.Shuffle4x128(c, d, 0x44), cdHigh = Avx512F.Shuffle4x128(c, d, 0xEE);
-            Avx512F.Shuffle4x128(abLow, cdLow, 0x88).Store(to + j * toStride);
-            Avx512F.Shuffle4x128(abLow, cdLow, 0xDD).Store(to + (4 + j) * toStride);
-            Avx512F.Shuffle4x128(abHigh, cdHigh, 0x88).Store(to + (8 + j) * toStride);
-            Avx512F.Shuffle4x128(abHigh, cdHigh, 0xDD).Store(to + (12 + j) * toStride);
-        }
     }
 }

@@ -1,0 +1,288 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace LlmRL.Numerics;
+
+/// <summary>
+/// Matrix products Y = W·X (+ bias) with W (N, K) row-major and X in panels of 16 columns, (column groups, K, 16), so that one vector register holds 16 columns
+/// of a row. Every element of Y is one chain of fused multiply-adds in the order of K, whatever the tile: a column's result does not depend on its neighbours.
+/// Decoding multiplies the weights as the model holds them by panels of activations; training multiplies rows of activations by panels of weights.
+/// </summary>
+/// <remarks>
+/// The kernels skip tiered compilation: a short run would spend a second in unoptimised code. With AVX-512 and the weights in a
+/// cache, this reaches a core's peak from 32 columns on, and about twice OpenBLAS's speed at 16 to 32.
+/// </remarks>
+internal static unsafe class PanelProduct
+{
+    /// <summary>Columns in a panel.</summary>
+    public const int Lanes = 16;
+
+    /// <summary>Rows of W in a tile: work is best split at multiples of it.</summary>
+    public const int TileRows = 8;
+
+    /// <summary>
+    /// Few columns: every row of W meets all panels before the next one is read. Group g of X starts at x + g·xStride floats, of Y, panels too, at y + g·yStride;
+    /// <paramref name="accumulate"/> adds to Y, otherwise Y is overwritten. Bias, one for each row of W, may be null.
+    /// </summary>
+    public static void Multiply(
+        float* w, int k, int rows, float* bias, float* x, nint xStride, float* y, nint yStride, int groups, bool accumulate)
+    {
+        var row = 0;
+        for (; row + TileRows <= rows; row += TileRows)
+        {
+            var wRow = w + (nint)row * k;
+            var yRow = y + (nint)row * Lanes;
+            var biasRow = bias == null ? null : bias + row;
+            var g = 0;
+            for (; g + 2 <= groups; g += 2)
+                Tile8x2(wRow, k, k, biasRow, x + g * xStride, xStride, yRow + g * yStride, yStride, Lanes, accumulate);
+            if (g < groups)
+                Tile8x1(wRow, k, k, biasRow, x + g * xStride, yRow + g * yStride, Lanes, accumulate);
+        }
+
+        for (; row < rows; row++)
+            for (var g = 0; g < groups; g++)
+                Tile1x1(w + (nint)row * k, k, bias == null ? null : bias + row, x + g * xStride, y + g * yStride + (nint)row * Lanes, accumulate);
+    }
+
+    /// <summary>
+    /// Many columns: two panels of X meet all rows of W before the next two are read. Y is row-major, <paramref name="yRow"/> floats from row to row, as W is with
+    /// <paramref name="wRow"/>.
+    /// </summary>
+    public static void MultiplyRows(float* w, nint wRow, int k, int rows, float* x, nint xStride, int groups, float* y, nint yRow, bool accumulate)
+    {
+        var whole = rows / TileRows * TileRows;
+        var g = 0;
+        for (; g + 2 <= groups; g += 2, x += 2 * xStride, y += 2 * Lanes)
+        {
+            for (nint row = 0; row < whole; row += TileRows)
+                Tile8x2(w + row * wRow, wRow, k, null, x, xStride, y + row * yRow, Lanes, yRow, accumulate);
+            for (nint row = whole; row < rows; row++)
+                Tile1x2(w + row * wRow, k, x, xStride, y + row * yRow, accumulate);
+        }
+
+        if (g == groups)
+            return;
+        for (nint row = 0; row < whole; row += TileRows)
+            Tile8x1(w + row * wRow, wRow, k, null, x, y + row * yRow, yRow, accumulate);
+        for (nint row = whole; row < rows; row++)
+            Tile1x1(w + row * wRow, k, null, x, y + row * yRow, accumulate);
+    }
+
+    /// <summary>
+    /// Y += Wᵀ·X with W (K, N), N a multiple of 16, row-major or in panels: element (i, n) lies at w + i·wRow + (n / 16)·wGroup + n mod 16. Y is row-major, (N, 16·groups).
+    /// </summary>
+    public static void AddTransposed(float* w, nint wRow, nint wGroup, int rows, int k, float* x, nint xStride, int groups, float* y, nint yRow)
+    {
+        var g = 0;
+        for (; g + 2 <= groups; g += 2, x += 2 * xStride, y += 2 * Lanes)
+            for (nint row = 0; row < rows; row += TileRows)
+                Turned8x2(w + row / Lanes * wGroup + row % Lanes, wRow, k, x, xStride, y + row * yRow, yRow);
+        if (g == groups)
+            return;
+        for (nint row = 0; row < rows; row += TileRows)
+            Turned8x1(w + row / Lanes * wGroup + row % Lanes, wRow, k, x, y + row * yRow, yRow);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile8x2(float* w, nint wRow, nint k, float* bias, float* x, nint xStride, float* y, nint yStride, nint yRow, bool accumulate)
+    {
+        float* w1 = w + wRow, w2 = w1 + wRow, w3 = w2 + wRow, w4 = w3 + wRow, w5 = w4 + wRow, w6 = w5 + wRow, w7 = w6 + wRow;
+        Vector512<float> a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7;
+        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = b0 = b1 = b2 = b3 = b4 = b5 = b6 = b7 = Vector512<float>.Zero;
+        var x1 = x + xStride;
+        for (nint i = 0; i < k;)
+        {
+            var end = Math.Min(i + Lanes, k);
+            Prefetch(w + TileRows * wRow + i, wRow);
+            for (; i < end; i++)
+            {
+                var p = Vector512.Load(x);
+                var q = Vector512.Load(x1);
+                x += Lanes;
+                x1 += Lanes;
+                var v = Vector512.Create(w[i]);
+                a0 = Vector512.FusedMultiplyAdd(v, p, a0);
+                b0 = Vector512.FusedMultiplyAdd(v, q, b0);
+                v = Vector512.Create(w1[i]);
+                a1 = Vector512.FusedMultiplyAdd(v, p, a1);
+                b1 = Vector512.FusedMultiplyAdd(v, q, b1);
+                v = Vector512.Create(w2[i]);
+                a2 = Vector512.FusedMultiplyAdd(v, p, a2);
+                b2 = Vector512.FusedMultiplyAdd(v, q, b2);
+                v = Vector512.Create(w3[i]);
+                a3 = Vector512.FusedMultiplyAdd(v, p, a3);
+                b3 = Vector512.FusedMultiplyAdd(v, q, b3);
+                v = Vector512.Create(w4[i]);
+                a4 = Vector512.FusedMultiplyAdd(v, p, a4);
+                b4 = Vector512.FusedMultiplyAdd(v, q, b4);
+                v = Vector512.Create(w5[i]);
+                a5 = Vector512.FusedMultiplyAdd(v, p, a5);
+                b5 = Vector512.FusedMultiplyAdd(v, q, b5);
+                v = Vector512.Create(w6[i]);
+                a6 = Vector512.FusedMultiplyAdd(v, p, a6);
+                b6 = Vector512.FusedMultiplyAdd(v, q, b6);
+                v = Vector512.Create(w7[i]);
+                a7 = Vector512.FusedMultiplyAdd(v, p, a7);
+                b7 = Vector512.FusedMultiplyAdd(v, q, b7);
+            }
+        }
+
+        Finish8(a0, a1, a2, a3, a4, a5, a6, a7, bias, y, yRow, accumulate);
+        Finish8(b0, b1, b2, b3, b4, b5, b6, b7, bias, y + yStride, yRow, accumulate);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile8x1(float* w, nint wRow, nint k, float* bias, float* x, float* y, nint yRow, bool accumulate)
+    {
+        float* w1 = w + wRow, w2 = w1 + wRow, w3 = w2 + wRow, w4 = w3 + wRow, w5 = w4 + wRow, w6 = w5 + wRow, w7 = w6 + wRow;
+        Vector512<float> a0, a1, a2, a3, a4, a5, a6, a7;
+        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = Vector512<float>.Zero;
+        for (nint i = 0; i < k;)
+        {
+            var end = Math.Min(i + Lanes, k);
+            Prefetch(w + TileRows * wRow + i, wRow);
+            for (; i < end; i++)
+            {
+                var p = Vector512.Load(x);
+                x += Lanes;
+                a0 = Vector512.FusedMultiplyAdd(Vector512.Create(w[i]), p, a0);
+                a1 = Vector512.FusedMultiplyAdd(Vector512.Create(w1[i]), p, a1);
+                a2 = Vector512.FusedMultiplyAdd(Vector512.Create(w2[i]), p, a2);
+                a3 = Vector512.FusedMultiplyAdd(Vector512.Create(w3[i]), p, a3);
+                a4 = Vector512.FusedMultiplyAdd(Vector512.Create(w4[i]), p, a4);
+                a5 = Vector512.FusedMultiplyAdd(Vector512.Create(w5[i]), p, a5);
+                a6 = Vector512.FusedMultiplyAdd(Vector512.Create(w6[i]), p, a6);
+                a7 = Vector512.FusedMultiplyAdd(Vector512.Create(w7[i]), p, a7);
+            }
+        }
+
+        Finish8(a0, a1, a2, a3, a4, a5, a6, a7, bias, y, yRow, accumulate);
+    }
+
+    // While 16 columns of these eight rows are multiplied, as many of the next eight are fetched.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch(float* w, nint wRow)
+    {
+        if (!Sse.IsSupported)
+            return;
+        var w4 = w + 4 * wRow;
+        Sse.Prefetch0(w);
+        Sse.Prefetch0(w + wRow);
+        Sse.Prefetch0(w + 2 * wRow);
+        Sse.Prefetch0(w + 3 * wRow);
+        Sse.Prefetch0(w4);
+        Sse.Prefetch0(w4 + wRow);
+        Sse.Prefetch0(w4 + 2 * wRow);
+        Sse.Prefetch0(w4 + 3 * wRow);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile1x1(float* w, nint k, float* bias, float* x, float* y, bool accumulate)
+    {
+        var a = Vector512<float>.Zero;
+        for (nint i = 0; i < k; i++)
+            a = Vector512.FusedMultiplyAdd(Vector512.Create(w[i]), Vector512.Load(x + i * Lanes), a);
+        Finish(a, bias, y, accumulate);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Turned8x2(float* w, nint wRow, nint k, float* x, nint xStride, float* y, nint yRow)
+    {
+        Vector512<float> a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7;
+        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = b0 = b1 = b2 = b3 = b4 = b5 = b6 = b7 = Vector512<float>.Zero;
+        for (var end = x + k * Lanes; x < end; w += wRow, x += Lanes)
+        {
+            var p = Vector512.Load(x);
+            var q = Vector512.Load(x + xStride);
+            var v = Vector512.Create(w[0]);
+            a0 = Vector512.FusedMultiplyAdd(v, p, a0);
+            b0 = Vector512.FusedMultiplyAdd(v, q, b0);
+            v = Vector512.Create(w[1]);
+            a1 = Vector512.FusedMultiplyAdd(v, p, a1);
+            b1 = Vector512.FusedMultiplyAdd(v, q, b1);
+            v = Vector512.Create(w[2]);
+            a2 = Vector512.FusedMultiplyAdd(v, p, a2);
+            b2 = Vector512.FusedMultiplyAdd(v, q, b2);
+            v = Vector512.Create(w[3]);
+            a3 = Vector512.FusedMultiplyAdd(v, p, a3);
+            b3 = Vector512.FusedMultiplyAdd(v, q, b3);
+            v = Vector512.Create(w[4]);
+            a4 = Vector512.FusedMultiplyAdd(v, p, a4);
+            b4 = Vector512.FusedMultiplyAdd(v, q, b4);
+            v = Vector512.Create(w[5]);
+            a5 = Vector512.FusedMultiplyAdd(v, p, a5);
+            b5 = Vector512.FusedMultiplyAdd(v, q, b5);
+            v = Vector512.Create(w[6]);
+            a6 = Vector512.FusedMultiplyAdd(v, p, a6);
+            b6 = Vector512.FusedMultiplyAdd(v, q, b6);
+            v = Vector512.Create(w[7]);
+            a7 = Vector512.FusedMultiplyAdd(v, p, a7);
+            b7 = Vector512.FusedMultiplyAdd(v, q, b7);
+        }
+
+        Finish8(a0, a1, a2, a3, a4, a5, a6, a7, null, y, yRow, accumulate: true);
+        Finish8(b0, b1, b2, b3, b4, b5, b6, b7, null, y + Lanes, yRow, accumulate: true);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Turned8x1(float* w, nint wRow, nint k, float* x, float* y, nint yRow)
+    {
+        Vector512<float> a0, a1, a2, a3, a4, a5, a6, a7;
+        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = Vector512<float>.Zero;
+        for (var end = x + k * Lanes; x < end; w += wRow, x += Lanes)
+        {
+            var p = Vector512.Load(x);
+            a0 = Vector512.FusedMultiplyAdd(Vector512.Create(w[0]), p, a0);
+            a1 = Vector512.FusedMultiplyAdd(Vector512.Create(w[1]), p, a1);
+            a2 = Vector512.FusedMultiplyAdd(Vector512.Create(w[2]), p, a2);
+            a3 = Vector512.FusedMultiplyAdd(Vector512.Create(w[3]), p, a3);
+            a4 = Vector512.FusedMultiplyAdd(Vector512.Create(w[4]), p, a4);
+            a5 = Vector512.FusedMultiplyAdd(Vector512.Create(w[5]), p, a5);
+            a6 = Vector512.FusedMultiplyAdd(Vector512.Create(w[6]), p, a6);
+            a7 = Vector512.FusedMultiplyAdd(Vector512.Create(w[7]), p, a7);
+        }
+
+        Finish8(a0, a1, a2, a3, a4, a5, a6, a7, null, y, yRow, accumulate: true);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile1x2(float* w, nint k, float* x, nint xStride, float* y, bool accumulate)
+    {
+        Vector512<float> a = Vector512<float>.Zero, b = Vector512<float>.Zero;
+        for (nint i = 0; i < k; i++, x += Lanes)
+        {
+            var v = Vector512.Create(w[i]);
+            a = Vector512.FusedMultiplyAdd(v, Vector512.Load(x), a);
+            b = Vector512.FusedMultiplyAdd(v, Vector512.Load(x + xStride), b);
+        }
+
+        Finish(a, null, y, accumulate);
+        Finish(b, null, y + Lanes, accumulate);
+    }
+
+    private static void Finish8(
+        Vector512<float> a0, Vector512<float> a1, Vector512<float> a2, Vector512<float> a3, Vector512<float> a4, Vector512<float> a5,
+        Vector512<float> a6, Vector512<float> a7, float* bias, float* y, nint yRow, bool accumulate)
+    {
+        var step = bias == null ? 0 : 1;
+        Finish(a0, bias, y, accumulate);
+        Finish(a1, bias + step, y + yRow, accumulate);
+        Finish(a2, bias + 2 * step, y + 2 * yRow, accumulate);
+        Finish(a3, bias + 3 * step, y + 3 * yRow, accumulate);
+        Finish(a4, bias + 4 * step, y + 4 * yRow, accumulate);
+        Finish(a5, bias + 5 * step, y + 5 * yRow, accumulate);
+        Finish(a6, bias + 6 * step, y + 6 * yRow, accumulate);
+        Finish(a7, bias + 7 * step, y + 7 * yRow, accumulate);
+    }
+
+    private static void Finish(Vector512<float> sum, float* bias, float* y, bool accumulate)
+    {
+        if (bias != null)
+            sum += Vector512.Create(*bias);
+        if (accumulate)
+            sum += Vector512.Load(y);
+        sum.Store(y);
+    }
+}
