@@ -79,6 +79,9 @@ public sealed record EncodedExample(int[][] Sequences, int PromptLength, Example
     /// <summary>Tokens of all sequences.</summary>
     public int Length => Sequences.Sum(sequence => sequence.Length);
 
+    /// <summary>Tokens that a model reads where the sequences share the prompt's.</summary>
+    public int Rows => Length - (Sequences.Length - 1) * PromptLength;
+
     /// <summary>Which tokens behind the prompt are learned, sequence by sequence; null: all of them.</summary>
     public bool[][]? Learned { get; init; }
 

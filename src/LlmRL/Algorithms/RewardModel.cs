@@ -35,7 +35,7 @@ public sealed record RewardModel : OfflineStage
     {
         // Chosen first, then rejected, so that the two halves are views.
         var sequences = micro.Select(example => example.Sequences[0]).Concat(micro.Select(example => example.Sequences[1]));
-        var rewards = LastTokenScores(model, [.. sequences]);
+        var rewards = LastTokenScores(model, [.. sequences], [.. Enumerable.Range(0, 2 * micro.Count).Select(b => b % micro.Count)]);
         var chosen = rewards.narrow(0, 0, micro.Count);
         var rejected = rewards.narrow(0, micro.Count, micro.Count);
         var margins = micro.Any(example => example.Example.Margin is not null)
@@ -60,27 +60,36 @@ public sealed record RewardModel : OfflineStage
     }
 
     /// <summary>The score of each sequence at its last token, (B).</summary>
-    public static Tensor LastTokenScores(Transformer model, IReadOnlyList<int[]> sequences)
+    /// <param name="model">A model with a scalar head.</param>
+    /// <param name="sequences">B prompts with completions.</param>
+    /// <param name="groups">A number for each, equal where they begin alike; see <see cref="TokenBatch"/>.</param>
+    public static Tensor LastTokenScores(Transformer model, IReadOnlyList<int[]> sequences, IReadOnlyList<int>? groups = null)
     {
-        using var tokens = new TokenBatch(sequences, model.Device);
-        var last = tokens.Starts.Skip(1).Select(start => (long)start - 1).ToArray();
+        using var tokens = new TokenBatch(sequences, model.Device, groups);
+        var last = sequences.Select((sequence, b) => (long)tokens.Row(b, sequence.Length - 1)).ToArray();
         return model.Scores(model.Hidden(tokens).index_select(0, tensor(last).to(model.Device)));
     }
 
     /// <summary>The scores of many sequences at their last tokens, in the order of the sequences, without gradients.</summary>
     /// <param name="model">A model with a scalar head.</param>
     /// <param name="sequences">Prompts with completions.</param>
+    /// <param name="prompts">What tells whose prompts are the same: one for each sequence, compared by reference.</param>
     /// <param name="microBatchTokens">Most tokens that go through the model at once.</param>
     /// <param name="cancellation">Ends the work.</param>
-    public static float[] ScoresOf(Transformer model, IReadOnlyList<int[]> sequences, int microBatchTokens, CancellationToken cancellation = default)
+    public static float[] ScoresOf(
+        Transformer model, IReadOnlyList<int[]> sequences, IReadOnlyList<object> prompts, int microBatchTokens, CancellationToken cancellation = default)
     {
         using var guard = no_grad();
         var scores = new float[sequences.Count];
-        foreach (var micro in MicroBatches.Split(Enumerable.Range(0, scores.Length), i => sequences[i].Length, microBatchTokens))
+        var first = new Dictionary<object, int>(ReferenceEqualityComparer.Instance);
+        for (var i = 0; i < scores.Length; i++)
+            first.TryAdd(prompts[i], i);
+        int Shared(int i) => sequences[i].AsSpan().CommonPrefixLength(sequences[first[prompts[i]]]);
+        foreach (var micro in MicroBatches.Split(Enumerable.Range(0, scores.Length), i => first[prompts[i]], _ => 0, i => sequences[i].Length - (first[prompts[i]] == i ? 0 : Shared(i)), microBatchTokens))
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var found = LastTokenScores(model, [.. micro.Select(i => sequences[i])]).cpu().data<float>().ToArray();
+            var found = LastTokenScores(model, [.. micro.Select(i => sequences[i])], [.. micro.Select(i => first[prompts[i]])]).cpu().data<float>().ToArray();
             for (var b = 0; b < found.Length; b++)
                 scores[micro[b]] = found[b];
         }

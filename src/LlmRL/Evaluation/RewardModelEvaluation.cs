@@ -15,11 +15,11 @@ internal static class RewardModelEvaluation
         var data = context.Open(stage.Pairs!);
         var encoder = new RewardModel { Name = stage.Name, Data = stage.Pairs!, Steps = 1 };
         var hits = new List<double>();
-        foreach (var micro in MicroBatches.Split(Enumerable.Range(0, data.Count).Select(i => encoder.Encode(data[i], context)), example => example.Length, stage.MicroBatchTokens))
+        foreach (var micro in MicroBatches.Split(Enumerable.Range(0, data.Count).Select(i => encoder.Encode(data[i], context)), example => example.Rows, stage.MicroBatchTokens))
         {
             context.Cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var scores = RewardModel.LastTokenScores(model, [.. micro.SelectMany(example => example.Sequences)]).cpu().data<float>().ToArray();
+            var scores = RewardModel.LastTokenScores(model, [.. micro.SelectMany(example => example.Sequences)], [.. micro.SelectMany((example, i) => example.Sequences.Select(_ => i))]).cpu().data<float>().ToArray();
             for (var b = 0; b < micro.Count; b++)
                 hits.Add(WinRate.Points(WinRate.Compare(scores[2 * b], scores[2 * b + 1])));
         }

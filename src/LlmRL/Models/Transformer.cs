@@ -92,8 +92,11 @@ public sealed class Transformer : IDisposable
     {
         if (batch.MaxLength > Config.ContextLength)
             throw new BadInputException($"a sequence of {batch.MaxLength} tokens is longer than the model's {Config.ContextLength} positions; shorten prompts or completions, or raise max_position_embeddings.");
+        var lora = UsesKernels && ActiveAdapters is { } adapters ? loraKernels ??= new LoraKernels(adapters) : null;
+        if (batch.HasSharedPrefixes && !(UsesKernels && FusedTransformer.Shares(Config, lora)))
+            return Unshared(batch);
         if (UsesKernels)
-            return (fused ??= Fused()).Hidden(batch, ActiveAdapters is { } adapters ? loraKernels ??= new LoraKernels(adapters) : null);
+            return (fused ??= Fused()).Hidden(batch, lora);
         using var scope = NewDisposeScope();
         var x = Functional.embedding(Parameters["embed"], batch.Ids);
         if (Config.Positions == PositionKind.Learned)
@@ -192,6 +195,16 @@ public sealed class Transformer : IDisposable
         rotary?.Dispose();
         Adapters?.Dispose();
         Parameters.Dispose();
+    }
+
+    /// <summary>Hidden states by way of a batch in which every sequence has rows of its own.</summary>
+    private Tensor Unshared(TokenBatch batch)
+    {
+        var (plain, rows) = batch.Unshared();
+        using (plain)
+        using (rows)
+        using (var hidden = Hidden(plain))
+            return hidden.index_select(0, rows);
     }
 
     private FusedTransformer Fused() => new(DecoderWeights(), Parameters.Trainable ? DecoderGradients() : null, Parameters["embed"], rotary);

@@ -24,7 +24,7 @@ public sealed class CompletionBatch : IDisposable
         var sequences = Enumerable.Range(0, examples[0].Sequences.Length)
             .SelectMany(part => examples.Select(example => (Row: example, Part: part))).ToArray();
         // The last token predicts nothing, so the model does not read it.
-        tokens = new TokenBatch([.. sequences.Select(sequence => sequence.Row.Sequences[sequence.Part][..^1])], device);
+        tokens = new TokenBatch([.. sequences.Select(sequence => sequence.Row.Sequences[sequence.Part][..^1])], device, [.. sequences.Select((_, b) => b % examples.Count)]);
         var width = sequences.Max(sequence => sequence.Row.Sequences[sequence.Part].Length - sequence.Row.PromptLength);
         var (rowOf, targetOf) = (new List<long>(), new List<long>());
         var (cellOf, mask) = (new long[sequences.Length * width], new float[sequences.Length * width]);
@@ -38,7 +38,7 @@ public sealed class CompletionBatch : IDisposable
                     continue;
                 cellOf[b * width + t - prompt] = rowOf.Count;
                 mask[b * width + t - prompt] = 1;
-                rowOf.Add(tokens.Starts[b] + t - 1);
+                rowOf.Add(tokens.Row(b, t - 1));
                 targetOf.Add(ids[t]);
             }
         }

@@ -1,3 +1,5 @@
+using LlmRL.Rollouts;
+
 namespace LlmRL.Training;
 
 /// <summary>Cuts a batch into micro-batches of similar lengths that fit a token budget.</summary>
@@ -27,4 +29,49 @@ public static class MicroBatches
 
         return groups;
     }
+
+    /// <summary>
+    /// Groups items, those with one beginning side by side, so that in every group each beginning once and what the items have for themselves add up to no more than the
+    /// budget (a single longer item has a group of its own); see <see cref="Models.TokenBatch"/>.
+    /// </summary>
+    /// <param name="items">The batch.</param>
+    /// <param name="beginning">Equal for items that begin alike.</param>
+    /// <param name="shared">Tokens of the beginning.</param>
+    /// <param name="own">Tokens that an item has behind it.</param>
+    /// <param name="budget">Tokens per group.</param>
+    /// <param name="comparer">Compares beginnings; null: by <see cref="object.Equals(object)"/>.</param>
+    public static List<List<T>> Split<T, TKey>(IEnumerable<T> items, Func<T, TKey> beginning, Func<T, int> shared, Func<T, int> own, int budget, IEqualityComparer<TKey>? comparer = null)
+        where TKey : notnull
+    {
+        var groups = new List<List<T>>();
+        var rows = 0;
+        // Long ones first, so that lengths in a group are similar: other devices pad.
+        foreach (var bundle in items.GroupBy(beginning, comparer).OrderByDescending(bundle => bundle.Max(item => shared(item) + own(item))))
+        {
+            var isOpen = false; // whether the last group has this beginning
+            foreach (var item in bundle)
+            {
+                var more = own(item) + (isOpen ? 0 : shared(item));
+                if (groups.Count == 0 || rows + more > budget)
+                {
+                    groups.Add([]);
+                    (rows, more) = (0, own(item) + shared(item));
+                }
+
+                groups[^1].Add(item);
+                rows += more;
+                isOpen = true;
+            }
+        }
+
+        return groups;
+    }
+
+    /// <summary>The same of a rollout's trajectories.</summary>
+    public static List<List<Trajectory>> Split(IEnumerable<Trajectory> trajectories, int budget) =>
+        Split(trajectories, trajectory => trajectory.Prompt, trajectory => trajectory.Prompt.Length, trajectory => trajectory.Length, budget, PromptComparer.Instance);
+
+    /// <summary>The same of trajectories that a loss takes together, which have one prompt.</summary>
+    public static List<List<Trajectory[]>> Split(IEnumerable<Trajectory[]> units, int budget) =>
+        Split(units, unit => unit[0].Prompt, unit => unit[0].Prompt.Length, unit => unit.Sum(trajectory => trajectory.Length), budget, PromptComparer.Instance);
 }

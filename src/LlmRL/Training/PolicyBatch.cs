@@ -25,7 +25,7 @@ public sealed class PolicyBatch : IDisposable
         Trajectories = trajectories;
         Share = share;
         scope = NewDisposeScope();
-        tokens = new TokenBatch([.. trajectories.Select(trajectory => trajectory.InputTokens())], device);
+        tokens = new TokenBatch([.. trajectories.Select(trajectory => trajectory.InputTokens())], device, SamePrompts(trajectories));
         Width = trajectories.Max(trajectory => trajectory.Length);
         var rowOf = new List<long>();
         var targetOf = new List<long>();
@@ -37,7 +37,7 @@ public sealed class PolicyBatch : IDisposable
             {
                 cellOf[b * Width + t] = rowOf.Count;
                 mask[b * Width + t] = trajectories[b].Counts ? 1 : 0;
-                rowOf.Add(tokens.Starts[b] + trajectories[b].Prompt.Length - 1 + t);
+                rowOf.Add(tokens.Row(b, trajectories[b].Prompt.Length - 1 + t));
                 targetOf.Add(trajectories[b].Completion.Tokens[t]);
             }
         }
@@ -51,6 +51,13 @@ public sealed class PolicyBatch : IDisposable
         Advantages = trajectories[0].Advantages.Length > 0 ? Pad(trajectory => trajectory.Advantages) : zeros_like(OldLogProbs);
         OldValues = trajectories[0].Values.Length > 0 ? Pad(trajectory => trajectory.Values) : null;
         Returns = trajectories[0].Returns.Length > 0 ? Pad(trajectory => trajectory.Returns) : null;
+    }
+
+    /// <summary>A number for each trajectory, equal where the prompts are.</summary>
+    public static int[] SamePrompts(IReadOnlyList<Trajectory> trajectories)
+    {
+        var numbers = new Dictionary<int[], int>(PromptComparer.Instance);
+        return [.. trajectories.Select(trajectory => numbers.TryGetValue(trajectory.Prompt, out var known) ? known : numbers[trajectory.Prompt] = numbers.Count)];
     }
 
     /// <summary>The trajectories, row by row.</summary>
@@ -132,6 +139,24 @@ public sealed class PolicyBatch : IDisposable
         for (var b = 0; b < Trajectories.Count; b++)
             values(Trajectories[b]).CopyTo(padded.AsSpan(b * Width));
         return tensor(padded, [Trajectories.Count, Width]).to(Mask.Value.device);
+    }
+}
+
+/// <summary>Prompts by their tokens.</summary>
+internal sealed class PromptComparer : IEqualityComparer<int[]>
+{
+    /// <summary>The one there is.</summary>
+    public static readonly PromptComparer Instance = new();
+
+    /// <inheritdoc/>
+    public bool Equals(int[]? x, int[]? y) => ReferenceEquals(x, y) || (x is not null && y is not null && x.AsSpan().SequenceEqual(y));
+
+    /// <inheritdoc/>
+    public int GetHashCode(int[] prompt)
+    {
+        var hash = default(HashCode);
+        hash.AddBytes(System.Runtime.InteropServices.MemoryMarshal.AsBytes<int>(prompt));
+        return hash.ToHashCode();
     }
 }
 

@@ -86,7 +86,7 @@ public sealed class RewardScorer : IDisposable
     {
         if (!models.TryGetValue(term, out var model))
             return;
-        foreach (var (trajectory, score) in trajectories.Zip(RewardModel.ScoresOf(model, [.. trajectories.Select(trajectory => trajectory.AllTokens())], microBatchTokens)))
+        foreach (var (trajectory, score) in trajectories.Zip(RewardModel.ScoresOf(model, [.. trajectories.Select(trajectory => trajectory.AllTokens())], [.. trajectories.Select(trajectory => trajectory.Prompt)], microBatchTokens)))
             store(trajectory, score);
     }
 }

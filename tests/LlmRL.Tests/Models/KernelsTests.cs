@@ -180,7 +180,7 @@ public sealed class KernelsTests
         Assert.Equal(rows, next);
     }
 
-    private static Transformer Model(string shape)
+    internal static Transformer Model(string shape)
     {
         var model = new Transformer(TestShapes.Of(shape));
         Fill(model);
@@ -250,17 +250,17 @@ public sealed class KernelsTests
         return dense.data<float>().ToArray();
     }
 
-    private static void AssertGradients(Transformer model, float[] expected, float[] actual)
+    internal static void AssertGradients(Transformer model, float[] expected, float[] actual, double tolerance = GradientTolerance)
     {
         for (var i = 0; i < model.Parameters.Specs.Count; i++)
         {
             var (from, to) = ((int)model.Parameters.Offsets[i], (int)(model.Parameters.Offsets[i] + model.Parameters.Specs[i].Elements));
-            AssertClose(expected[from..to], actual[from..to], GradientTolerance, model.Parameters.Specs[i].Name);
+            AssertClose(expected[from..to], actual[from..to], tolerance, model.Parameters.Specs[i].Name);
         }
     }
 
     /// <summary>Largest difference, relative to the largest value of the tensor.</summary>
-    private static void AssertClose(float[] expected, float[] actual, double tolerance, string what)
+    internal static void AssertClose(float[] expected, float[] actual, double tolerance, string what)
     {
         Assert.Equal(expected.Length, actual.Length);
         var scale = expected.Select(Math.Abs).DefaultIfEmpty().Max();

@@ -44,7 +44,7 @@ public class ReferenceModelTests
         AssertClose(Flat(file.GetProperty("logits_first8")), Floats(logits.narrow(1, 0, 8)), LogitTolerance);
         AssertClose(Flat(file.GetProperty("logsumexp")), Floats(logits.logsumexp(-1)), LogitTolerance);
         AssertClose(Flat(file.GetProperty("argmax")), Floats(logits.argmax(1).to_type(ScalarType.Float32)), 0);
-        var rows = Enumerable.Range(0, batch.Count).Where(n => !batch.Starts.Contains(n + 1)).ToArray();
+        var rows = sequences.SelectMany((sequence, b) => Enumerable.Range(0, sequence.Length - 1).Select(t => batch.Row(b, t))).ToArray();
         using var scores = TokenScores.Compute(model, hidden.index_select(0, Indices(rows)), Indices([.. sequences.SelectMany(sequence => sequence[1..])]), 1, entropy: true, trainable: false);
         AssertClose(Flat(file.GetProperty("logp_next")), Floats(scores.LogProbs), LogitTolerance);
         var entropies = -(logits.log_softmax(-1) * logits.softmax(-1)).sum(-1L);

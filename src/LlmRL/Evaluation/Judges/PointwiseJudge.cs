@@ -37,7 +37,7 @@ internal sealed class LearnedJudge(LearnedReward learned, StageContext context, 
     public bool HasOrders => false;
 
     public IReadOnlyList<JudgedVerdict> Compare(IReadOnlyList<JudgedPair> pairs, CancellationToken cancellation) => PointwiseJudge.Compare(pairs, texts =>
-        Array.ConvertAll(RewardModel.ScoresOf(model, [.. texts.Select(text => Tokens(text.Pair, text.Text))], microBatchTokens, cancellation), score => (double)score));
+        Array.ConvertAll(RewardModel.ScoresOf(model, [.. texts.Select(text => Tokens(text.Pair, text.Text))], [.. texts.Select(text => text.Pair.Example)], microBatchTokens, cancellation), score => (double)score));
 
     public void Dispose() => model.Dispose();
 

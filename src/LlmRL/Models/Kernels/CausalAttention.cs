@@ -20,12 +20,29 @@ internal static unsafe class CausalAttention
     /// <summary>Computes the heads' outputs and the logarithm of each row's sum of exponentials.</summary>
     public static void Forward(in AttentionTask task, float* scores)
     {
-        if (PanelAttention.Fits(task))
-        {
+        if (PanelAttention.Fits(task.HeadDim))
             PanelAttention.Forward(task, scores);
-            return;
-        }
+        else
+            ForwardByBlas(task.OnlySequence(), scores);
+    }
 
+    /// <summary>
+    /// Gradients of queries, keys and values, (rows as packed): dV = PᵀdO; dS = P∘(dO·Vᵀ − rowsum(dO∘O))/√E; dQ = dS·K; dK = dSᵀ·Q.
+    /// </summary>
+    /// <param name="task">The forward pass's task, its output and sums filled.</param>
+    /// <param name="gradOutput">dO, strided as the output.</param>
+    /// <param name="grad">Where dQ, dK and dV go, strided as the input.</param>
+    /// <param name="scores"><see cref="ScratchFloats"/> floats.</param>
+    public static void Backward(in AttentionTask task, float* gradOutput, in AttentionGradient grad, float* scores)
+    {
+        if (PanelAttention.Fits(task.HeadDim))
+            PanelAttention.Backward(task, gradOutput, grad, scores);
+        else
+            BackwardByBlas(task.OnlySequence(), gradOutput + (long)task.FirstRow * task.OutputStride, grad.From(task.FirstRow, task.RowStride), scores);
+    }
+
+    private static void ForwardByBlas(in AttentionTask task, float* scores)
+    {
         int width = task.HeadDim, stride = task.RowStride, rowFloats = Lanes.RoundUp(task.Length);
         var scale = (float)(1 / Math.Sqrt(width));
         var inverses = stackalloc float[BlockRows];
@@ -51,21 +68,8 @@ internal static unsafe class CausalAttention
         }
     }
 
-    /// <summary>
-    /// Gradients of queries, keys and values, (rows as packed): dV = PᵀdO; dS = P∘(dO·Vᵀ − rowsum(dO∘O))/√E; dQ = dS·K; dK = dSᵀ·Q.
-    /// </summary>
-    /// <param name="task">The forward pass's task, its output and sums filled.</param>
-    /// <param name="gradOutput">dO, strided as the output.</param>
-    /// <param name="grad">Where dQ, dK and dV go, strided as the input.</param>
-    /// <param name="scores"><see cref="ScratchFloats"/> floats.</param>
-    public static void Backward(in AttentionTask task, float* gradOutput, in AttentionGradient grad, float* scores)
+    private static void BackwardByBlas(in AttentionTask task, float* gradOutput, in AttentionGradient grad, float* scores)
     {
-        if (PanelAttention.Fits(task))
-        {
-            PanelAttention.Backward(task, gradOutput, grad, scores);
-            return;
-        }
-
         int width = task.HeadDim, stride = task.RowStride, rowFloats = Lanes.RoundUp(task.Length), outputStride = task.OutputStride;
         var scale = (float)(1 / Math.Sqrt(width));
         var gradScores = scores + BlockFloats(task.Length);
@@ -176,9 +180,12 @@ internal static unsafe class CausalAttention
     }
 }
 
-/// <summary>One sequence and one key/value head. Pointers are to the sequence's first row.</summary>
+/// <summary>One group of sequences and one key/value head. Pointers are to the batch's first row.</summary>
 internal unsafe struct AttentionTask
 {
+    /// <summary>The rows.</summary>
+    public SequenceGroup Sequences;
+
     /// <summary>First query head of the group, the key head, the value head; rotated already.</summary>
     public float* Query, Key, Value;
 
@@ -188,8 +195,8 @@ internal unsafe struct AttentionTask
     /// <summary>log Σ e^s of the first head of the group, (T, <see cref="TotalHeads"/>).</summary>
     public float* LogSumExp;
 
-    /// <summary>T, the query heads of the group, E, H.</summary>
-    public int Length, Heads, HeadDim, TotalHeads;
+    /// <summary>Query heads of the group, E, H.</summary>
+    public int Heads, HeadDim, TotalHeads;
 
     /// <summary>Keys that a query sees, up to and including its own.</summary>
     public int Window;
@@ -197,8 +204,29 @@ internal unsafe struct AttentionTask
     /// <summary>Floats from one row to the next of queries, keys and values, and of the output.</summary>
     public int RowStride, OutputStride;
 
+    /// <summary>The first row of a sequence that is a group of its own.</summary>
+    public readonly int FirstRow => Sequences.Members[0].Row;
+
+    /// <summary>T of a sequence that is a group of its own.</summary>
+    public readonly int Length => Sequences.Members[0].Length;
+
     /// <summary>The first key that a query sees.</summary>
     public readonly int FirstKey(int query) => Math.Max(0, query - Window + 1);
+
+    /// <summary>The task with pointers to the first row of the sequence, which shares none.</summary>
+    public readonly AttentionTask OnlySequence()
+    {
+        if (Sequences.PrefixLength > 0)
+            throw new InvalidOperationException("sequences share rows");
+        var moved = this;
+        var row = (long)FirstRow;
+        moved.Query += row * RowStride;
+        moved.Key += row * RowStride;
+        moved.Value += row * RowStride;
+        moved.Output += row * OutputStride;
+        moved.LogSumExp += row * TotalHeads;
+        return moved;
+    }
 }
 
 /// <summary>Where the gradients of an <see cref="AttentionTask"/>'s inputs go.</summary>
@@ -206,4 +234,7 @@ internal unsafe struct AttentionGradient
 {
     /// <summary>Strided as the inputs.</summary>
     public float* Query, Key, Value;
+
+    /// <summary>Of the rows from one on.</summary>
+    public readonly AttentionGradient From(long row, int stride) => new() { Query = Query + row * stride, Key = Key + row * stride, Value = Value + row * stride };
 }

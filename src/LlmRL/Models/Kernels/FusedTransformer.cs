@@ -10,6 +10,10 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
     /// <summary>Whether the kernels can be used: they call BLAS from threads of their own.</summary>
     public static bool IsSupported => Blas.IsDirect;
 
+    /// <summary>Whether sequences may share rows: their attention goes by panels, and no row depends on the sequence that it is in.</summary>
+    public static bool Shares(ModelConfig config, LoraKernels? lora) =>
+        PanelAttention.Fits(config.HeadDim) && config.RopeScaling?.Kind != RopeScalingKind.Dynamic && lora is not { Drops: true };
+
     /// <summary>The final hidden states, (N, D). Where gradients are wanted, one backward pass may follow.</summary>
     /// <param name="batch">The tokens.</param>
     /// <param name="lora">The adapters that apply; null: none.</param>
@@ -66,7 +70,8 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
             AngleRows = angles is { } rows ? (long*)NativeTorch.DataPointer(rows.Rows) : null,
             Ids = (long*)NativeTorch.DataPointer(batch.Ids),
             Positions = (long*)NativeTorch.DataPointer(batch.Positions),
-            Starts = batch.Starts,
+            Groups = batch.Groups,
+            Rows = batch.Count,
             MaxLength = batch.MaxLength,
         };
     }

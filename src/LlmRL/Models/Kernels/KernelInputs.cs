@@ -29,8 +29,11 @@ internal sealed unsafe class KernelInputs
     /// <inheritdoc cref="Ids"/>
     public required long* Positions { get; init; }
 
-    /// <summary>First row of each sequence, then N.</summary>
-    public required int[] Starts { get; init; }
+    /// <summary>Which rows attend to which.</summary>
+    public required IReadOnlyList<SequenceGroup> Groups { get; init; }
+
+    /// <summary>N.</summary>
+    public required int Rows { get; init; }
 
     /// <summary>Length of the longest sequence.</summary>
     public required int MaxLength { get; init; }
@@ -41,30 +44,25 @@ internal sealed unsafe class KernelInputs
     /// <summary>Its widths.</summary>
     public BlockShape Shape => new(Weights.Config);
 
-    /// <summary>N.</summary>
-    public int Rows => Starts[^1];
-
     /// <summary>How the rows are cut.</summary>
     public RowTiles Tiles => new(Rows);
 
-    /// <summary>Attention falls into this many tasks: sequences times key/value heads.</summary>
-    public int AttentionTasks => (Starts.Length - 1) * Config.NumKeyValueHeads;
+    /// <summary>Attention falls into this many tasks: groups of sequences times key/value heads.</summary>
+    public int AttentionTasks => Groups.Count * Config.NumKeyValueHeads;
 
-    /// <summary>One task of attention in the layer of that index, and the first row and key/value head that it is about.</summary>
-    public AttentionTask Attention(int index, in LayerActivations layer, int task, out int firstRow, out int group)
+    /// <summary>One task of attention in the layer of that index, and the key/value head that it is about.</summary>
+    public AttentionTask Attention(int index, in LayerActivations layer, int task, out int group)
     {
-        (var sequence, group) = Math.DivRem(task, Config.NumKeyValueHeads);
-        firstRow = Starts[sequence];
+        (var sequences, group) = Math.DivRem(task, Config.NumKeyValueHeads);
         int shared = Config.NumHeads / Config.NumKeyValueHeads, width = Config.HeadDim, head = group * shared;
-        var row = layer.Qkv + (long)firstRow * Shape.Qkv;
         return new AttentionTask
         {
-            Query = row + head * width,
-            Key = row + (Config.NumHeads + group) * width,
-            Value = row + (Config.NumHeads + Config.NumKeyValueHeads + group) * width,
-            Output = layer.Mixed + (long)firstRow * Shape.Mixed + head * width,
-            LogSumExp = layer.LogSumExp + (long)firstRow * Config.NumHeads + head,
-            Length = Starts[sequence + 1] - firstRow,
+            Sequences = Groups[sequences],
+            Query = layer.Qkv + head * width,
+            Key = layer.Qkv + (Config.NumHeads + group) * width,
+            Value = layer.Qkv + (Config.NumHeads + Config.NumKeyValueHeads + group) * width,
+            Output = layer.Mixed + head * width,
+            LogSumExp = layer.LogSumExp + head,
             Window = Config.WindowOf(index),
             Heads = shared,
             HeadDim = width,

@@ -193,9 +193,9 @@ internal sealed unsafe class TransformerBackward : IParallelBody
 
     private void Attention(int layer, int index, int worker)
     {
-        var task = _inputs.Attention(layer, _activations[layer], index, out var firstRow, out var group);
+        var task = _inputs.Attention(layer, _activations[layer], index, out var group);
         var (config, width) = (_inputs.Config, _inputs.Config.HeadDim);
-        var row = _scratch.Qkv(layer) + (long)firstRow * _shape.Qkv;
+        var row = _scratch.Qkv(layer);
         var head = group * task.Heads * width;
         var gradient = new AttentionGradient
         {
@@ -203,7 +203,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             Key = row + (config.NumHeads + group) * width,
             Value = row + (config.NumHeads + config.NumKeyValueHeads + group) * width,
         };
-        CausalAttention.Backward(task, _scratch.Mixed + (long)firstRow * _shape.Mixed + head, gradient, _scratch.Own(worker));
+        CausalAttention.Backward(task, _scratch.Mixed + head, gradient, _scratch.Own(worker));
     }
 
     /// <summary>From the gradient of queries, keys and values to that of the layer's input: rotation, projection, first norm.</summary>

@@ -50,7 +50,7 @@ internal sealed unsafe class TransformerForward : IParallelBody
             // Packing, in small tasks, comes last: it fills the time until the longest sequence is done.
             while (phases.Next(_inputs.AttentionTasks + _panels.Tasks, 1, out var task, out _))
                 if (task < _inputs.AttentionTasks)
-                    CausalAttention.Forward(_inputs.Attention(layer, _activations[layer], task, out var _, out var _), own);
+                    CausalAttention.Forward(_inputs.Attention(layer, _activations[layer], task, out _), own);
                 else
                     _panels.Run(task - _inputs.AttentionTasks, attention: layer + 1, rest: layer);
             phases.End();

@@ -93,6 +93,9 @@ internal sealed unsafe class LoraKernels
         Anchor = adapters.Parameters[adapters.Parameters.Specs[0].Name];
     }
 
+    /// <summary>Whether training drops inputs.</summary>
+    public bool Drops => _adapters.Options.Dropout > 0;
+
     /// <summary>Whether they are trained.</summary>
     public bool IsTrainable => _adapters.Parameters.Trainable;
 
