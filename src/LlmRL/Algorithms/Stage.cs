@@ -63,7 +63,7 @@ public abstract record TrainingStage : Stage
 
     /// <summary>Most tokens that go through the model at once, padding included: bounds memory, changes no result beyond rounding.</summary>
     [Range(16, int.MaxValue)]
-    public int MicroBatchTokens { get; init; } = 2048;
+    public int MicroBatchTokens { get; init; } = 1536;
 
     /// <summary>A checkpoint is written every so many steps, and after the last one; 0: none by steps.</summary>
     [Range(0, int.MaxValue)]

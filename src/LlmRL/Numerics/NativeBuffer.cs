@@ -65,12 +65,17 @@ internal static unsafe class HugePages
     private static extern int Advise(nint address, nuint length, int advice);
 }
 
-/// <summary>Gives memory that C libraries have freed back to the system, where the C library is glibc. Elsewhere it does nothing.</summary>
+/// <summary>Gives memory that is no longer used back to the system: that of the managed heap, and what C libraries have freed where the C library is glibc.</summary>
 internal static class FreedMemory
 {
+    // A smaller heap is not worth a collection: reading a tokenizer with 150,000 tokens leaves 80 MB.
+    private const long WorthCollecting = 24 << 20;
+
     /// <summary>Worth its page faults once, between loading a model and using it; not in a loop.</summary>
     public static void GiveBack()
     {
+        if (GC.GetTotalMemory(false) > WorthCollecting)
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         if (!OperatingSystem.IsLinux())
             return;
         try
