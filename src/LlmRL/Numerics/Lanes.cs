@@ -39,6 +39,7 @@ internal static unsafe class Lanes
         Vector512.ConditionalSelect(Vector512.LessThan(Index, Vector512.Create(count)).AsSingle(), value, other);
 
     /// <summary>The largest of 16 lanes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Max(Vector512<float> value)
     {
         var eight = Vector256.MaxNative(value.GetLower(), value.GetUpper());

@@ -25,6 +25,7 @@ internal static unsafe class PanelProduct
     /// Few columns: every row of W meets all panels before the next one is read. Group g of X starts at x + g·xStride floats, of Y, panels too, at y + g·yStride;
     /// <paramref name="accumulate"/> adds to Y, otherwise Y is overwritten. Bias, one for each row of W, may be null.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply(
         float* w, int k, int rows, float* bias, float* x, nint xStride, float* y, nint yStride, int groups, bool accumulate)
     {
@@ -50,6 +51,7 @@ internal static unsafe class PanelProduct
     /// Many columns: two panels of X meet all rows of W before the next two are read. Y is row-major, <paramref name="yRow"/> floats from row to row, as W is with
     /// <paramref name="wRow"/>.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void MultiplyRows(float* w, nint wRow, int k, int rows, float* x, nint xStride, int groups, float* y, nint yRow, bool accumulate)
     {
         var whole = rows / TileRows * TileRows;
@@ -73,6 +75,7 @@ internal static unsafe class PanelProduct
     /// <summary>
     /// Y += Wᵀ·X with W (K, N), N a multiple of 16, row-major or in panels: element (i, n) lies at w + i·wRow + (n / 16)·wGroup + n mod 16. Y is row-major, (N, 16·groups).
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AddTransposed(float* w, nint wRow, nint wGroup, int rows, int k, float* x, nint xStride, int groups, float* y, nint yRow)
     {
         var g = 0;
@@ -262,6 +265,7 @@ internal static unsafe class PanelProduct
         Finish(b, null, y + Lanes, accumulate);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Finish8(
         Vector512<float> a0, Vector512<float> a1, Vector512<float> a2, Vector512<float> a3, Vector512<float> a4, Vector512<float> a5,
         Vector512<float> a6, Vector512<float> a7, float* bias, float* y, nint yRow, bool accumulate)
@@ -277,6 +281,7 @@ internal static unsafe class PanelProduct
         Finish(a7, bias + 7 * step, y + 7 * yRow, accumulate);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Finish(Vector512<float> sum, float* bias, float* y, bool accumulate)
     {
         if (bias != null)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LlmRL.Native;
 using LlmRL.Numerics;
@@ -123,6 +124,7 @@ internal static unsafe class CausalAttention
 
     /// <summary>Turns the first <paramref name="valid"/> scores of a row into e^(s − max), those up to <paramref name="keys"/> into 0.</summary>
     /// <returns>1 / their sum.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Exponentials(float* scores, int valid, int keys, out float logSumExp)
     {
         var lowest = Vector512.Create(float.NegativeInfinity);
@@ -144,6 +146,7 @@ internal static unsafe class CausalAttention
     }
 
     /// <summary>p = e^(s − logsumexp) over the scores, p·(dp − δ)/√E over their gradients; 0 where the mask is.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void SoftmaxGradient(float* scores, float* gradient, int valid, int keys, float logSumExp, float delta, float scale)
     {
         Vector512<float> l = Vector512.Create(logSumExp), d = Vector512.Create(delta), s = Vector512.Create(scale), zero = Vector512<float>.Zero;
@@ -163,6 +166,7 @@ internal static unsafe class CausalAttention
     }
 
     /// <summary>Σ aᵢbᵢ.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Dot(float* a, float* b, int width)
     {
         var sum = Vector512<float>.Zero;
@@ -172,6 +176,7 @@ internal static unsafe class CausalAttention
     }
 
     /// <summary>x ← factor·x.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Scale(float* x, float factor, int width)
     {
         var f = Vector512.Create(factor);

@@ -10,6 +10,7 @@ internal static unsafe class Gates
     private const float TwiceRootTwoOverPi = 1.5957691216f, Cubic = 0.044715f, RootHalf = 0.70710678f, InverseRootTwoPi = 0.39894228f;
 
     /// <summary>y = silu(gate)·up or gelu(up).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Forward(MlpKind kind, float* up, int rows, int inner, float* y)
     {
         var stride = kind == MlpKind.SwiGlu ? 2 * inner : inner;
@@ -31,6 +32,7 @@ internal static unsafe class Gates
     }
 
     /// <summary>From ∂loss/∂y to ∂loss/∂up; y once more too, for the gradient of the weights behind it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Backward(MlpKind kind, float* up, float* gradOutput, int rows, int inner, float* gradUp, float* y, FeatureStrides strides)
     {
         var stride = kind == MlpKind.SwiGlu ? 2 * inner : inner;

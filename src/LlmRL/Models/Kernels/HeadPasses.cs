@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LlmRL.Native;
 using LlmRL.Numerics;
@@ -35,6 +36,7 @@ internal unsafe struct HeadChunk
     public float* GradLogProbs, GradEntropies;
 
     /// <summary>Logits of some rows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Multiply(int start, int rows)
     {
         var logits = Logits + (long)start * RowFloats;
@@ -74,6 +76,7 @@ internal sealed unsafe class HeadForward(HeadChunk chunk) : IParallelBody
     }
 
     /// <summary>log p_y = z_y − logsumexp(z); H = log Σe^s − Σ s·e^s/Σe^s with s = z − max. Returns whether the target is the first of the largest.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private bool Row(int row)
     {
         var z = chunk.Logits + (long)row * chunk.RowFloats;
@@ -138,6 +141,7 @@ internal sealed unsafe class HeadBackward : IParallelBody
     }
 
     /// <summary>∂/∂z = (g·(1_y − p) − h·p·(log p + H))/τ for the gradients g of log p_y and h of H.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Row(int row)
     {
         var z = _chunk.Logits + (long)row * _chunk.RowFloats;

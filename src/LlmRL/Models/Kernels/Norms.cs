@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LlmRL.Numerics;
 
@@ -19,6 +20,7 @@ internal static unsafe class Norms
     /// <param name="y">(rows, width).</param>
     /// <param name="mean">Receives μ, (rows); null for RMSNorm.</param>
     /// <param name="inverse">Receives r, (rows).</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Forward(float* x, int rows, int width, float* weight, float* bias, float epsilon, float* y, float* mean, float* inverse)
     {
         for (var row = 0; row < rows; row++, x += width, y += width)
@@ -30,6 +32,7 @@ internal static unsafe class Norms
     }
 
     /// <summary>y = (x − μ)·r·w + b of one row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Apply(float* x, float mean, float inverse, float* weight, float* bias, float* y, int width)
     {
         Vector512<float> m = Vector512.Create(mean), r = Vector512.Create(inverse);
@@ -45,6 +48,7 @@ internal static unsafe class Norms
     /// dx = residual + r·(w·dy − mean(w·dy) − x̂·mean(w·dy·x̂)), without the first mean for RMSNorm; ∂w += Σ dy·x̂, ∂b += Σ dy over the rows; and y once more, which
     /// the gradient of the weights behind the norm needs.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Backward(in NormGradient g, int rows, int width)
     {
         float* x = g.X, dy = g.GradOutput, dx = g.GradInput, residual = g.Residual;
@@ -79,6 +83,7 @@ internal static unsafe class Norms
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Sum(float* x, int width)
     {
         Vector512<float> even = Vector512<float>.Zero, odd = Vector512<float>.Zero;
@@ -92,6 +97,7 @@ internal static unsafe class Norms
         return Vector512.Sum(even + odd);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float SumOfSquares(float* x, float center, int width)
     {
         Vector512<float> even = Vector512<float>.Zero, odd = Vector512<float>.Zero, c = Vector512.Create(center);

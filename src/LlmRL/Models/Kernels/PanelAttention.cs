@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
 using LlmRL.Numerics;
 
@@ -18,6 +19,7 @@ internal static unsafe class PanelAttention
     public static long ScratchFloats(int length, int headDim) => 5L * headDim * Lanes.RoundUp(length) + 2L * BlockRows * (RowFloats(length) + headDim);
 
     /// <summary>As <see cref="CausalAttention.Forward"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Forward(in AttentionTask task, float* scratch)
     {
         var layout = new Layout(task);
@@ -62,6 +64,7 @@ internal static unsafe class PanelAttention
     }
 
     /// <summary>Some rows, which are the positions from one on, attend to what is packed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Forward(in AttentionTask task, in Layout layout, int firstRow, int length, int position, float* keys, float* values, float* scores)
     {
         for (var head = 0; head < task.Heads; head++)
@@ -98,6 +101,7 @@ internal static unsafe class PanelAttention
     /// A head of the common beginning and of a sequence's own rows in panels of 16 positions, (positions / 16, E, 16), times a factor; positions beyond are 0. After the
     /// first sequence only what differs is packed.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackPositions(float* head, in AttentionTask task, int ownRow, int ownLength, bool isFirst, float factor, float* panels)
     {
         var (prefix, width, stride) = (task.Sequences.PrefixLength, task.HeadDim, task.RowStride);
@@ -125,6 +129,7 @@ internal static unsafe class PanelAttention
     }
 
     /// <summary>Rows of a head in panels of 16 features, (E / 16, positions, 16), from a position on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackFeatures(float* head, int stride, int firstRow, int rows, in Layout layout, int position, float* panels)
     {
         for (var feature = 0; feature < layout.Width; feature += Lanes.Width)
@@ -137,6 +142,7 @@ internal static unsafe class PanelAttention
         new Span<float>(gradValues + (long)from * width, (to - from) * width).Clear();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void CopyOut(float* from, float* head, int firstRow, int rows, int position, in AttentionTask task)
     {
         for (var row = 0L; row < rows; row++)
@@ -214,6 +220,7 @@ internal static unsafe class PanelAttention
         private readonly float* _gradOutput = gradOutput, _gradQuery = gradQuery, _keys = keys, _values = values, _features = features, _gradKeys = gradKeys, _gradValues = gradValues, _scratch = scratch;
 
         /// <summary>Gradients of some rows, which are the positions from one on: dQ is written, dK and dV are added to.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(int firstRow, int length, int position)
         {
             var width = layout.Width;
@@ -245,6 +252,7 @@ internal static unsafe class PanelAttention
         }
 
         /// <summary>Adds scoresᵀ·rows to the sums of the block's keys.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void AddTransposed(float* scores, float* rows, int stride, in Block block, float* panels, float* sums)
         {
             for (var feature = 0; feature < layout.Width; feature += Lanes.Width)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LlmRL.Native;
 using LlmRL.Numerics;
 
@@ -30,6 +31,7 @@ internal static unsafe class Products
             Blas.Sgemm(false, false, rows, inputs, outputs, 1, gradOutput, outputs, weight, inputs, 0, gradInput, inputs);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddBias(float* start, float* bias, float* y, int width)
     {
         for (var i = 0; i < width; i += Lanes.Width)

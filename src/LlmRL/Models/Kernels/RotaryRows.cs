@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LlmRL.Numerics;
 
@@ -20,6 +21,7 @@ internal static unsafe class RotaryRows
     /// <param name="cos">(table rows, R), of which the first half of a row is read.</param>
     /// <param name="sin">Likewise.</param>
     /// <param name="back">Turns the other way.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Rotate(float* x, int rows, int stride, int heads, int headDim, int turning, long* angles, float* cos, float* sin, bool back)
     {
         var half = turning / 2;

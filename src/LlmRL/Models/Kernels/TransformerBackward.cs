@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LlmRL.Models.Lora;
 using LlmRL.Numerics;
 
@@ -271,6 +272,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         phases.End();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void AddEmbedding(int from)
     {
         var (width, end) = (_shape.Width, Math.Min(_shape.Width, from + EmbeddingColumns));
@@ -310,6 +312,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
     }
 
     /// <summary>Adds the halves of (2, width) sums to two gradients, of which the second may be null.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddPair(float* sums, int width, float* first, float* second)
     {
         for (var i = 0; i < width; i++)

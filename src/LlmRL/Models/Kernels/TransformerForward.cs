@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LlmRL.Models.Lora;
 using LlmRL.Numerics;
 
@@ -68,6 +69,7 @@ internal sealed unsafe class TransformerForward : IParallelBody
         Math.Max(CausalAttention.ScratchFloats(inputs.MaxLength, inputs.Config.HeadDim), (long)inputs.Tiles.Size * (inputs.Shape.Width + inputs.Shape.Inner + Math.Max(inputs.Shape.Up, inputs.Shape.Mixed)) + Lanes.Width) / Lanes.Width * Lanes.Width
         + Lanes.Width;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Embed(int tile)
     {
         var (start, rows) = _tiles[tile];

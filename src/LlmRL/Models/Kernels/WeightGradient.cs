@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LlmRL.Native;
 using LlmRL.Numerics;
@@ -72,6 +73,7 @@ internal unsafe readonly struct WeightGradient
                 AddColumns(i, Math.Min(Lanes.Width, _outputs - i));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MultiplyPanels(float* scratch)
     {
         var blocks = (_rows + Positions - 1) / Positions;
@@ -86,6 +88,7 @@ internal unsafe readonly struct WeightGradient
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void AddColumns(int from, int count)
     {
         var sum = Vector512<float>.Zero;
