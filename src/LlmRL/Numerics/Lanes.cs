@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LlmRL.Numerics;
 
@@ -36,7 +37,7 @@ internal static unsafe class Lanes
     /// <summary>Lanes whose number is below <paramref name="count"/>, those of <paramref name="other"/> from there on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Keep(Vector512<float> value, int count, Vector512<float> other) =>
-        Vector512.ConditionalSelect(Vector512.LessThan(Index, Vector512.Create(count)).AsSingle(), value, other);
+        Vector512.ConditionalSelect(First(count), value, other);
 
     /// <summary>The largest of 16 lanes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -47,8 +48,25 @@ internal static unsafe class Lanes
         return MathF.Max(MathF.Max(four[0], four[1]), MathF.Max(four[2], four[3]));
     }
 
+    // Without a call, or the registers of a loop would go to memory in case it comes to one.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> LoadPart(float* from, int count) =>
+        Avx512F.IsSupported ? Avx512F.MaskLoad(from, First(count), Vector512<float>.Zero) : LoadSlowly(from, count);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StorePart(Vector512<float> value, float* to, int count)
+    {
+        if (Avx512F.IsSupported)
+            Avx512F.MaskStore(to, First(count), value);
+        else
+            StoreSlowly(value, to, count);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> First(int count) => Vector512.LessThan(Index, Vector512.Create(count)).AsSingle();
+
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Vector512<float> LoadPart(float* from, int count)
+    private static Vector512<float> LoadSlowly(float* from, int count)
     {
         var block = stackalloc float[Width];
         for (var i = 0; i < count; i++)
@@ -59,7 +77,7 @@ internal static unsafe class Lanes
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void StorePart(Vector512<float> value, float* to, int count)
+    private static void StoreSlowly(Vector512<float> value, float* to, int count)
     {
         var block = stackalloc float[Width];
         value.Store(block);

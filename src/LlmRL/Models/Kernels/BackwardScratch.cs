@@ -29,10 +29,11 @@ internal unsafe struct BackwardScratch
         (_width, _headWidth, _tiles) = (shape.Width, inputs.Config.HeadDim, inputs.Tiles.Count);
         X = Take(rows * _width);
         Middle = Take(rows * _width);
-        Normalised = Take(rows * _width);
-        MiddleNormalised = Take(rows * _width);
+        long panelRows = FeatureStrides.PanelRows(inputs.Rows);
+        Normalised = Take(panelRows * _width);
+        MiddleNormalised = Take(panelRows * _width);
         Mixed = Take(rows * shape.Mixed);
-        Gated = Take(rows * shape.Inner);
+        Gated = Take(panelRows * shape.Inner);
         Up = Take(rows * shape.Up);
         _qkvFloats = rows * shape.Qkv;
         _qkv = Take(2 * _qkvFloats);
@@ -54,7 +55,7 @@ internal unsafe struct BackwardScratch
         }
 
         if (inputs.Lora is { Drops: true } || (inputs.Lora is null && Kernels.WeightPanels.Fit(shape)))
-            MixedInput = Take(rows * shape.Mixed);
+            MixedInput = Take(panelRows * shape.Mixed);
 
         floats = at - start;
     }

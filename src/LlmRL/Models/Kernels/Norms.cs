@@ -51,35 +51,45 @@ internal static unsafe class Norms
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Backward(in NormGradient g, int rows, int width)
     {
-        float* x = g.X, dy = g.GradOutput, dx = g.GradInput, residual = g.Residual;
-        for (var row = 0; row < rows; row++, x += width, dy += width, dx += width, residual += width)
+        float* x = g.X, dy = g.GradOutput, dx = g.GradInput, residual = g.Residual, w = g.Weight, bias = g.Bias, gradWeight = g.GradWeight, gradBias = g.GradBias, output = g.Output;
+        var strides = g.OutputStrides;
+        for (var row = 0; row < rows; row++, x += width, dy += width, dx += width, output += strides.Row)
         {
-            var mean = g.Mean == null ? 0 : g.Mean[row];
-            var inverse = g.Inverse[row];
-            Vector512<float> m = Vector512.Create(mean), r = Vector512.Create(inverse), sum = Vector512<float>.Zero, dot = Vector512<float>.Zero;
-            for (var i = 0; i < width; i += Lanes.Width)
+            Vector512<float> m = Vector512.Create(g.Mean == null ? 0 : g.Mean[row]), r = Vector512.Create(g.Inverse[row]);
+            Vector512<float> sum = Vector512<float>.Zero, even = Vector512<float>.Zero, odd = Vector512<float>.Zero;
+            for (var i = 0; i < width; i += 2 * Lanes.Width)
             {
-                var count = width - i;
-                var scaled = Lanes.Load(dy + i, count) * Lanes.Load(g.Weight + i, count);
-                sum += scaled;
-                dot = Vector512.FusedMultiplyAdd(scaled, (Lanes.Load(x + i, count) - m) * r, dot);
+                // Where the row ends within these two registers, the rest are zeros.
+                int count = width - i, next = Math.Max(0, count - Lanes.Width);
+                Vector512<float> first = Lanes.Load(dy + i, count) * Lanes.Load(w + i, count), second = Vector512<float>.Zero;
+                even = Vector512.FusedMultiplyAdd(first, (Lanes.Load(x + i, count) - m) * r, even);
+                if (next > 0)
+                {
+                    second = Lanes.Load(dy + i + Lanes.Width, next) * Lanes.Load(w + i + Lanes.Width, next);
+                    odd = Vector512.FusedMultiplyAdd(second, (Lanes.Load(x + i + Lanes.Width, next) - m) * r, odd);
+                }
+
+                sum += first + second;
             }
 
             var c1 = Vector512.Create(g.Mean == null ? 0 : Vector512.Sum(sum) / width);
-            var c2 = Vector512.Create(Vector512.Sum(dot) / width);
-            var y = g.Output + row * g.OutputStrides.Row;
-            for (var i = 0; i < width; i += Lanes.Width, y += g.OutputStrides.Group)
+            var c2 = Vector512.Create(Vector512.Sum(even + odd) / width);
+            var y = output;
+            for (var i = 0; i < width; i += Lanes.Width, y += strides.Group)
             {
                 var count = width - i;
-                Vector512<float> gradient = Lanes.Load(dy + i, count), weight = Lanes.Load(g.Weight + i, count);
+                Vector512<float> gradient = Lanes.Load(dy + i, count), weight = Lanes.Load(w + i, count);
                 var normalised = (Lanes.Load(x + i, count) - m) * r;
-                Lanes.Store((gradient * weight - c1 - normalised * c2) * r + (g.Residual == null ? Vector512<float>.Zero : Lanes.Load(residual + i, count)), dx + i, count);
-                Lanes.Store(Vector512.FusedMultiplyAdd(gradient, normalised, Lanes.Load(g.GradWeight + i, count)), g.GradWeight + i, count);
-                if (g.GradBias != null)
-                    Lanes.Store(gradient + Lanes.Load(g.GradBias + i, count), g.GradBias + i, count);
-                if (g.Output != null)
-                    Lanes.Store(normalised * weight + (g.Bias == null ? Vector512<float>.Zero : Lanes.Load(g.Bias + i, count)), y, count);
+                var change = (gradient * weight - c1 - normalised * c2) * r;
+                Lanes.Store(residual == null ? change : change + Lanes.Load(residual + i, count), dx + i, count);
+                Lanes.Store(Vector512.FusedMultiplyAdd(gradient, normalised, Lanes.Load(gradWeight + i, count)), gradWeight + i, count);
+                if (gradBias != null)
+                    Lanes.Store(gradient + Lanes.Load(gradBias + i, count), gradBias + i, count);
+                if (output != null)
+                    Lanes.Store(bias == null ? normalised * weight : Vector512.FusedMultiplyAdd(normalised, weight, Lanes.Load(bias + i, count)), y, count);
             }
+
+            residual = residual == null ? null : residual + width;
         }
     }
 

@@ -15,7 +15,10 @@ internal readonly record struct FeatureStrides(nint Row, nint Group, bool InPane
     public static FeatureStrides Rows(int width) => new(width, Lanes.Width, false);
 
     /// <summary>Panels of N rows.</summary>
-    public static FeatureStrides Panels(int rows) => new(Lanes.Width, (nint)rows * Lanes.Width, true);
+    public static FeatureStrides Panels(int rows) => new(Lanes.Width, (nint)PanelRows(rows) * Lanes.Width, true);
+
+    /// <summary>Rows that a panel of N has room for: an odd number, or the panels of a row would all fall on the same few lines of the cache.</summary>
+    public static int PanelRows(int rows) => rows | 1;
 }
 
 /// <summary>A task: ∂W += dyᵀ·x and ∂b += Σ dy for some rows of W, over all N positions, so that sums do not depend on who computes them.</summary>
