@@ -6,12 +6,12 @@ namespace LlmRL.Scaling;
 /// <summary>Bytes that a phase must hold at its peak in float32, by formula; the runtime, libraries and libtorch's heap come on top.</summary>
 /// <remarks>
 /// P weights. sft: weights, gradients and two moments, 16 bytes a weight; logprobs and grpo: the reference's 4 as well; generate: 4.
-/// A training pass keeps for each of the m tokens of a micro-batch, of every layer, what went into its four products, queries, keys and values, and gate and up, and while it
+/// A training pass keeps for each of the m rows of a micro-batch (samples of a prompt share its rows), of every layer, what went into its four products, queries, keys and values, and gate and up, and while it
 /// goes back one layer's gradients. The head holds logits of one chunk, at most 2²⁴ numbers. Sampling holds keys and values of up to 64 sequences.
 /// </remarks>
 internal static class MemoryCost
 {
-    private const int FloatBytes = sizeof(float), MicroBatchTokens = 2048, Slots = 64;
+    private const int FloatBytes = sizeof(float), MicroBatchTokens = 1536, Slots = 64;
 
     /// <summary>Numbers of the head's chunk of logits, at most.</summary>
     public const double ChunkElements = 1 << 24;
@@ -26,7 +26,9 @@ internal static class MemoryCost
     /// <summary>Logits that exist at once.</summary>
     public static double Logits(BenchPhase phase, ModelConfig config, BenchShape shape) => phase == BenchPhase.Generate
         ? Math.Min(Slots, shape.Samples) * (double)config.VocabSize
-        : Math.Min(Math.Max(1, Math.Floor(ChunkElements / config.VocabSize)), Math.Min(MicroBatchTokens, (double)shape.Samples * shape.Length)) * config.VocabSize;
+        : Math.Min(Math.Max(1, Math.Floor(ChunkElements / config.VocabSize)), Rows(shape)) * config.VocabSize;
+
+    private static double Rows(BenchShape shape) => Math.Min(MicroBatchTokens, (double)shape.Batch * shape.PromptLength + (double)shape.Samples * shape.CompletionLength);
 
     private static double Activations(BenchPhase phase, ModelConfig config, BenchShape shape)
     {
@@ -35,7 +37,7 @@ internal static class MemoryCost
         double mixed = config.NumHeads * config.HeadDim, qkv = mixed + 2.0 * config.NumKeyValueHeads * config.HeadDim;
         var (width, inner, up) = (config.HiddenSize, config.IntermediateSize, (config.Mlp == MlpKind.SwiGlu ? 2.0 : 1) * config.IntermediateSize);
         var kept = config.NumLayers * (2 * width + qkv + mixed + up) + 4 * width + mixed + inner + up + 2 * qkv;
-        return Math.Min(MicroBatchTokens, (double)shape.Samples * shape.Length) * kept;
+        return Rows(shape) * kept;
     }
 
     private static double Cache(BenchPhase phase, ModelConfig config, BenchShape shape) =>

@@ -4,30 +4,30 @@ namespace LlmRL.Benchmarks;
 
 /// <summary>The least work of one step of a phase: what an implementation without waste would compute. Recomputation and padding do not count as useful.</summary>
 /// <remarks>
-/// N sequences (of preference pairs: both halves) of P prompt and C completion tokens. Read: S = blocks over P + C − 1 tokens and the head over C (the last token is
-/// only a target; a reward model reads P + C and has no head).
-/// generate: the blocks over each prompt once, then over C − 1 tokens a sample; the head once a prompt and for C − 1 tokens a sample.
-/// logprobs: N·S. sft, reward: 3·N·S. dpo: N·S for the reference and 3·N·S.
-/// grpo, rloo: generate + N·S for the reference + 3·N·S. ppo: the same, and the value network's N·S' + 3·N·S' without a head.
+/// N samples (of preference pairs: both halves) of P prompt and C completion tokens. Read: S = the blocks over each prompt once, however many samples or halves go on from
+/// it, then over C − 1 tokens of each (the last token is only a target; a reward model reads it), and the head over C (a reward model has none).
+/// generate: as S, but the head once a prompt and for C − 1 tokens a sample. logprobs: S. sft, reward: 3·S. dpo: S for the reference and 3·S.
+/// grpo, rloo: generate + S for the reference + 3·S. ppo: the same, and the value network's S' + 3·S' without a head.
 /// </remarks>
 public static class PhaseCost
 {
     /// <summary>FLOPs of one step; 0 for start-up.</summary>
     public static double Flops(BenchPhase phase, ModelConfig config, BenchShape shape)
     {
-        var read = TransformerCost.Blocks(config, 0, shape.Length - 1) + TransformerCost.Head(config, shape.CompletionLength);
-        var values = TransformerCost.Blocks(config, 0, shape.Length - 1);
-        const double update = TransformerCost.TrainingPasses, judged = 1 + update;
+        double prompt = TransformerCost.Blocks(config, 0, shape.PromptLength), completion = TransformerCost.Blocks(config, shape.PromptLength, shape.Length - 1);
+        double head = TransformerCost.Head(config, shape.CompletionLength), judged = TransformerCost.Blocks(config, shape.PromptLength, shape.Length);
+        double values = shape.Batch * prompt + shape.Samples * completion, read = values + shape.Samples * head;
+        const double update = TransformerCost.TrainingPasses, both = 1 + update;
         return phase switch
         {
             BenchPhase.Startup => 0,
             BenchPhase.Generate => Generate(config, shape),
-            BenchPhase.LogProbs => shape.Samples * read,
-            BenchPhase.Sft => shape.Samples * update * read,
-            BenchPhase.Reward => 2 * shape.Samples * update * TransformerCost.Blocks(config, 0, shape.Length),
-            BenchPhase.Dpo => 2 * shape.Samples * judged * read,
-            BenchPhase.Grpo or BenchPhase.Rloo => Generate(config, shape) + shape.Samples * judged * read,
-            BenchPhase.Ppo => Generate(config, shape) + shape.Samples * judged * (read + values),
+            BenchPhase.LogProbs => read,
+            BenchPhase.Sft => shape.Samples * update * (prompt + completion + head),
+            BenchPhase.Reward => shape.Samples * update * (prompt + 2 * judged),
+            BenchPhase.Dpo => shape.Samples * both * (prompt + 2 * (completion + head)),
+            BenchPhase.Grpo or BenchPhase.Rloo => Generate(config, shape) + both * read,
+            BenchPhase.Ppo => Generate(config, shape) + both * (read + values),
             _ => throw new ArgumentOutOfRangeException(nameof(phase), phase, null),
         };
     }

@@ -63,15 +63,17 @@ public sealed class CostTests
     public void Phases_by_hand()
     {
         // Blocks: 336 a token, 32 a key: positions 0…3 cost 368, 400, 432, 464, position 4 496. The head: 40 a position.
-        const double prompt = 368 + 400 + 40, decoded = 432 + 464 + 2 * 40, read = 368 + 400 + 432 + 464 + 3 * 40, body = read - 3 * 40;
+        const double prompt = 368 + 400 + 40, decoded = 432 + 464 + 2 * 40, own = 432 + 464;
+        // Two samples, or the halves of a pair, share the prompt.
+        const double read = 368 + 400 + 2 * (own + 3 * 40), values = 368 + 400 + 2 * own;
         Assert.Equal(prompt + 2 * decoded, Flops(BenchPhase.Generate));
-        Assert.Equal(2 * read, Flops(BenchPhase.LogProbs));
-        Assert.Equal(2 * 3 * read, Flops(BenchPhase.Sft));
-        Assert.Equal(4 * 3 * (body + 496), Flops(BenchPhase.Reward));
-        Assert.Equal(4 * 4 * read, Flops(BenchPhase.Dpo));
-        Assert.Equal(prompt + 2 * decoded + 2 * 4 * read, Flops(BenchPhase.Grpo));
+        Assert.Equal(read, Flops(BenchPhase.LogProbs));
+        Assert.Equal(2 * 3 * (368 + 400 + own + 3 * 40), Flops(BenchPhase.Sft));
+        Assert.Equal(2 * 3 * (values + 2 * 496), Flops(BenchPhase.Reward));
+        Assert.Equal(2 * 4 * read, Flops(BenchPhase.Dpo));
+        Assert.Equal(prompt + 2 * decoded + 4 * read, Flops(BenchPhase.Grpo));
         Assert.Equal(Flops(BenchPhase.Grpo), Flops(BenchPhase.Rloo));
-        Assert.Equal(Flops(BenchPhase.Grpo) + 2 * 4 * body, Flops(BenchPhase.Ppo));
+        Assert.Equal(Flops(BenchPhase.Grpo) + 4 * values, Flops(BenchPhase.Ppo));
     }
 
     [Fact]
