@@ -61,7 +61,7 @@ public abstract record TrainingStage : Stage
     [Range(1e-12, 1.0)]
     public double AdamEpsilon { get; init; } = 1e-5;
 
-    /// <summary>Most tokens that go through the model at once, padding included: bounds memory, changes no result beyond rounding.</summary>
+    /// <summary>Most tokens that go through the model at once, a prompt that samples share counted once: bounds memory, changes no result beyond rounding.</summary>
     [Range(16, int.MaxValue)]
     public int MicroBatchTokens { get; init; } = 1536;
 

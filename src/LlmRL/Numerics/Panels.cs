@@ -37,12 +37,17 @@ internal static unsafe class Panels
                 panel[f * Lanes.Width + l] = l < columns ? rows[l * rowStride + f] : 0;
     }
 
-    /// <summary>16 columns of some rows one below the other: (rows, rowStride) → (rows, 16).</summary>
+    /// <summary>Groups of 16 columns, each with its rows one below the other: (rows, rowStride) → (groups, groupStride / 16, 16).</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Columns(float* from, nint rowStride, nint rows, float* panel)
+    public static void Columns(float* from, nint rowStride, nint rows, int groups, float* panels, nint groupStride)
     {
-        for (nint row = 0; row < rows; row++)
-            Vector512.Load(from + row * rowStride).Store(panel + row * Lanes.Width);
+        // Row by row, as the memory behind the caches likes it.
+        for (nint row = 0; row < rows; row++, from += rowStride, panels += Lanes.Width)
+        {
+            var to = panels;
+            for (var group = 0; group < groups; group++, to += groupStride)
+                Vector512.Load(from + group * Lanes.Width).Store(to);
+        }
     }
 
     // 16 × 16 in two rounds: 4 × 4 blocks inside 128-bit lanes, four rows at a time, then the lanes themselves.

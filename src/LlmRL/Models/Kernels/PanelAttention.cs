@@ -129,12 +129,8 @@ internal static unsafe class PanelAttention
     }
 
     /// <summary>Rows of a head in panels of 16 features, (E / 16, positions, 16), from a position on.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void PackFeatures(float* head, int stride, int firstRow, int rows, in Layout layout, int position, float* panels)
-    {
-        for (var feature = 0; feature < layout.Width; feature += Lanes.Width)
-            Panels.Columns(head + (long)firstRow * stride + feature, stride, rows, panels + (long)feature * layout.Padded + (long)position * Lanes.Width);
-    }
+    private static void PackFeatures(float* head, int stride, int firstRow, int rows, in Layout layout, int position, float* panels) =>
+        Panels.Columns(head + (long)firstRow * stride, stride, rows, layout.Width / Lanes.Width, panels + (long)position * Lanes.Width, (nint)layout.Padded * Lanes.Width);
 
     private static void Clear(float* gradKeys, float* gradValues, int from, int to, int width)
     {
@@ -255,8 +251,7 @@ internal static unsafe class PanelAttention
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void AddTransposed(float* scores, float* rows, int stride, in Block block, float* panels, float* sums)
         {
-            for (var feature = 0; feature < layout.Width; feature += Lanes.Width)
-                Panels.Columns(rows + feature, stride, block.Rows, panels + (long)feature * BlockRows);
+            Panels.Columns(rows, stride, block.Rows, layout.Width / Lanes.Width, panels, BlockRows * Lanes.Width);
             PanelProduct.AddTransposed(
                 scores, layout.RowFloats, Lanes.Width, block.Reach, block.Rows, panels, BlockRows * Lanes.Width, layout.Width / Lanes.Width, sums + (long)block.First * layout.Width, layout.Width);
         }

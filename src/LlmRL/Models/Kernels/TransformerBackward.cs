@@ -181,8 +181,8 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             OutputStrides = narrow,
         });
         Products.InputGradient(AttentionResidual + at, rows, _shape.Width, w.Output, _panels.Output, _shape.Mixed, _scratch.Mixed + row * _shape.Mixed);
-        for (var i = 0; _inPanels && i < _shape.Mixed; i += Lanes.Width)
-            Panels.Columns(mixed + i, _shape.Mixed, rows, _scratch.MixedInput + row * Lanes.Width + i / Lanes.Width * Strides(_shape.Mixed).Group);
+        if (_inPanels)
+            Panels.Columns(mixed, _shape.Mixed, rows, _shape.Mixed / Lanes.Width, _scratch.MixedInput + row * Lanes.Width, Strides(_shape.Mixed).Group);
         if (_lora is null)
             return;
         _lora.AddInputGradient(layer, LoraPlace.Output, start, rows, AttentionResidual + at, _scratch.LoraOutput, _scratch.Mixed + row * _shape.Mixed, _scratch.Spare(worker), _shape.Mixed);

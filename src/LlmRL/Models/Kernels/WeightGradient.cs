@@ -40,7 +40,7 @@ internal unsafe readonly struct WeightGradient
     }
 
     /// <summary>Scratch memory that a task needs.</summary>
-    public const int ScratchFloats = BlockRows * Positions;
+    public const int ScratchFloats = BlockRows * (Positions | 1);
 
     /// <summary>Cuts a layer's weight gradient into tasks.</summary>
     /// <param name="tasks">Where they go.</param>
@@ -84,10 +84,10 @@ internal unsafe readonly struct WeightGradient
         for (var from = 0; from < _rows; from += size)
         {
             var count = Math.Min(size, _rows - from);
-            for (var i = 0; i < _outputs; i += Lanes.Width)
-                Panels.Columns(_gradOutput + (long)from * _stride + i, _stride, count, scratch + (long)i * count);
+            var group = (nint)FeatureStrides.PanelRows(count) * Lanes.Width;
+            Panels.Columns(_gradOutput + (long)from * _stride, _stride, count, _outputs / Lanes.Width, scratch, group);
             PanelProduct.AddTransposed(
-                scratch, Lanes.Width, (nint)count * Lanes.Width, _outputs, count, _input + (long)from * Lanes.Width, _inputStrides.Group, _inputs / Lanes.Width, _gradWeight, _inputs);
+                scratch, Lanes.Width, group, _outputs, count, _input + (long)from * Lanes.Width, _inputStrides.Group, _inputs / Lanes.Width, _gradWeight, _inputs);
         }
     }
 

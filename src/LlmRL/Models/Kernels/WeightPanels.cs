@@ -80,12 +80,12 @@ internal sealed unsafe class WeightPanels
             return false;
         }
 
-        var groups = (_forward ? outputs : inputs) / Lanes.Width;
-        for (var group = task * GroupsPerTask; group < Math.Min(groups, (task + 1) * GroupsPerTask); group++)
-            if (_forward)
+        int first = task * GroupsPerTask, groups = Math.Min(GroupsPerTask, (_forward ? outputs : inputs) / Lanes.Width - first);
+        if (_forward)
+            for (var group = first; group < first + groups; group++)
                 Panels.ToPanel(weight + (long)group * Lanes.Width * inputs, inputs, Lanes.Width, inputs, panels + (long)group * Lanes.Width * inputs);
-            else
-                Panels.Columns(weight + group * Lanes.Width, inputs, outputs, panels + (long)group * Lanes.Width * outputs);
+        else
+            Panels.Columns(weight + first * Lanes.Width, inputs, outputs, groups, panels + (long)first * Lanes.Width * outputs, (nint)outputs * Lanes.Width);
         return true;
     }
 }
