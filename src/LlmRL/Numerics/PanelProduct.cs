@@ -54,22 +54,14 @@ internal static unsafe class PanelProduct
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void MultiplyRows(float* w, nint wRow, int k, int rows, float* x, nint xStride, int groups, float* y, nint yRow, bool accumulate)
     {
-        var whole = rows / TileRows * TileRows;
         var g = 0;
         for (; g + 2 <= groups; g += 2, x += 2 * xStride, y += 2 * Lanes)
-        {
-            for (nint row = 0; row < whole; row += TileRows)
-                Tile8x2(w + row * wRow, wRow, k, null, x, xStride, y + row * yRow, Lanes, yRow, accumulate);
-            for (nint row = whole; row < rows; row++)
-                Tile1x2(w + row * wRow, k, x, xStride, y + row * yRow, accumulate);
-        }
-
+            for (nint row = 0; row < rows; row += TileRows)
+                Tile8x2(w + row * wRow, wRow, k, null, x, xStride, y + row * yRow, Lanes, yRow, accumulate, (int)Math.Min(TileRows, rows - row));
         if (g == groups)
             return;
-        for (nint row = 0; row < whole; row += TileRows)
-            Tile8x1(w + row * wRow, wRow, k, null, x, y + row * yRow, yRow, accumulate);
-        for (nint row = whole; row < rows; row++)
-            Tile1x1(w + row * wRow, k, null, x, y + row * yRow, accumulate);
+        for (nint row = 0; row < rows; row += TileRows)
+            Tile8x1(w + row * wRow, wRow, k, null, x, y + row * yRow, yRow, accumulate, (int)Math.Min(TileRows, rows - row));
     }
 
     /// <summary>
@@ -89,79 +81,79 @@ internal static unsafe class PanelProduct
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile8x2(float* w, nint wRow, nint k, float* bias, float* x, nint xStride, float* y, nint yStride, nint yRow, bool accumulate)
+    private static void Tile8x2(float* w, nint wRow, nint k, float* bias, float* x, nint xStride, float* y, nint yStride, nint yRow, bool accumulate, int rows = TileRows)
     {
-        float* w1 = w + wRow, w2 = w1 + wRow, w3 = w2 + wRow, w4 = w3 + wRow, w5 = w4 + wRow, w6 = w5 + wRow, w7 = w6 + wRow;
+        // Rows that are not there are computed as the last one and not stored. Offsets, not pointers: all of them stay in registers.
+        nint r1 = rows > 1 ? wRow : 0, r2 = rows > 2 ? r1 + wRow : r1, r3 = rows > 3 ? r2 + wRow : r2, r4 = rows > 4 ? r3 + wRow : r3;
+        nint r5 = rows > 5 ? r4 + wRow : r4, r6 = rows > 6 ? r5 + wRow : r5, r7 = rows > 7 ? r6 + wRow : r6;
         Vector512<float> a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7;
         a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = b0 = b1 = b2 = b3 = b4 = b5 = b6 = b7 = Vector512<float>.Zero;
-        var x1 = x + xStride;
-        for (nint i = 0; i < k;)
+        for (var stop = w + k; w < stop;)
         {
-            var end = Math.Min(i + Lanes, k);
-            Prefetch(w + TileRows * wRow + i, wRow);
-            for (; i < end; i++)
+            var end = w + Math.Min(Lanes, stop - w);
+            Prefetch(w + TileRows * wRow, wRow);
+            for (; w < end; w++, x += Lanes)
             {
                 var p = Vector512.Load(x);
-                var q = Vector512.Load(x1);
-                x += Lanes;
-                x1 += Lanes;
-                var v = Vector512.Create(w[i]);
+                var q = Vector512.Load(x + xStride);
+                var v = Vector512.Create(*w);
                 a0 = Vector512.FusedMultiplyAdd(v, p, a0);
                 b0 = Vector512.FusedMultiplyAdd(v, q, b0);
-                v = Vector512.Create(w1[i]);
+                v = Vector512.Create(w[r1]);
                 a1 = Vector512.FusedMultiplyAdd(v, p, a1);
                 b1 = Vector512.FusedMultiplyAdd(v, q, b1);
-                v = Vector512.Create(w2[i]);
+                v = Vector512.Create(w[r2]);
                 a2 = Vector512.FusedMultiplyAdd(v, p, a2);
                 b2 = Vector512.FusedMultiplyAdd(v, q, b2);
-                v = Vector512.Create(w3[i]);
+                v = Vector512.Create(w[r3]);
                 a3 = Vector512.FusedMultiplyAdd(v, p, a3);
                 b3 = Vector512.FusedMultiplyAdd(v, q, b3);
-                v = Vector512.Create(w4[i]);
+                v = Vector512.Create(w[r4]);
                 a4 = Vector512.FusedMultiplyAdd(v, p, a4);
                 b4 = Vector512.FusedMultiplyAdd(v, q, b4);
-                v = Vector512.Create(w5[i]);
+                v = Vector512.Create(w[r5]);
                 a5 = Vector512.FusedMultiplyAdd(v, p, a5);
                 b5 = Vector512.FusedMultiplyAdd(v, q, b5);
-                v = Vector512.Create(w6[i]);
+                v = Vector512.Create(w[r6]);
                 a6 = Vector512.FusedMultiplyAdd(v, p, a6);
                 b6 = Vector512.FusedMultiplyAdd(v, q, b6);
-                v = Vector512.Create(w7[i]);
+                v = Vector512.Create(w[r7]);
                 a7 = Vector512.FusedMultiplyAdd(v, p, a7);
                 b7 = Vector512.FusedMultiplyAdd(v, q, b7);
             }
         }
 
-        Finish8(a0, a1, a2, a3, a4, a5, a6, a7, bias, y, yRow, accumulate);
-        Finish8(b0, b1, b2, b3, b4, b5, b6, b7, bias, y + yStride, yRow, accumulate);
+        Finish8(a0, a1, a2, a3, a4, a5, a6, a7, bias, y, yRow, accumulate, rows);
+        Finish8(b0, b1, b2, b3, b4, b5, b6, b7, bias, y + yStride, yRow, accumulate, rows);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile8x1(float* w, nint wRow, nint k, float* bias, float* x, float* y, nint yRow, bool accumulate)
+    private static void Tile8x1(float* w, nint wRow, nint k, float* bias, float* x, float* y, nint yRow, bool accumulate, int rows = TileRows)
     {
-        float* w1 = w + wRow, w2 = w1 + wRow, w3 = w2 + wRow, w4 = w3 + wRow, w5 = w4 + wRow, w6 = w5 + wRow, w7 = w6 + wRow;
+        // Rows that are not there are computed as the last one and not stored. Offsets, not pointers: all of them stay in registers.
+        nint r1 = rows > 1 ? wRow : 0, r2 = rows > 2 ? r1 + wRow : r1, r3 = rows > 3 ? r2 + wRow : r2, r4 = rows > 4 ? r3 + wRow : r3;
+        nint r5 = rows > 5 ? r4 + wRow : r4, r6 = rows > 6 ? r5 + wRow : r5, r7 = rows > 7 ? r6 + wRow : r6;
         Vector512<float> a0, a1, a2, a3, a4, a5, a6, a7;
         a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = Vector512<float>.Zero;
-        for (nint i = 0; i < k;)
+        for (var stop = w + k; w < stop;)
         {
-            var end = Math.Min(i + Lanes, k);
-            Prefetch(w + TileRows * wRow + i, wRow);
-            for (; i < end; i++)
+            var end = w + Math.Min(Lanes, stop - w);
+            Prefetch(w + TileRows * wRow, wRow);
+            for (; w < end; w++, x += Lanes)
             {
                 var p = Vector512.Load(x);
-                x += Lanes;
-                a0 = Vector512.FusedMultiplyAdd(Vector512.Create(w[i]), p, a0);
-                a1 = Vector512.FusedMultiplyAdd(Vector512.Create(w1[i]), p, a1);
-                a2 = Vector512.FusedMultiplyAdd(Vector512.Create(w2[i]), p, a2);
-                a3 = Vector512.FusedMultiplyAdd(Vector512.Create(w3[i]), p, a3);
-                a4 = Vector512.FusedMultiplyAdd(Vector512.Create(w4[i]), p, a4);
-                a5 = Vector512.FusedMultiplyAdd(Vector512.Create(w5[i]), p, a5);
-                a6 = Vector512.FusedMultiplyAdd(Vector512.Create(w6[i]), p, a6);
-                a7 = Vector512.FusedMultiplyAdd(Vector512.Create(w7[i]), p, a7);
+                a0 = Vector512.FusedMultiplyAdd(Vector512.Create(*w), p, a0);
+                a1 = Vector512.FusedMultiplyAdd(Vector512.Create(w[r1]), p, a1);
+                a2 = Vector512.FusedMultiplyAdd(Vector512.Create(w[r2]), p, a2);
+                a3 = Vector512.FusedMultiplyAdd(Vector512.Create(w[r3]), p, a3);
+                a4 = Vector512.FusedMultiplyAdd(Vector512.Create(w[r4]), p, a4);
+                a5 = Vector512.FusedMultiplyAdd(Vector512.Create(w[r5]), p, a5);
+                a6 = Vector512.FusedMultiplyAdd(Vector512.Create(w[r6]), p, a6);
+                a7 = Vector512.FusedMultiplyAdd(Vector512.Create(w[r7]), p, a7);
             }
         }
 
-        Finish8(a0, a1, a2, a3, a4, a5, a6, a7, bias, y, yRow, accumulate);
+        Finish8(a0, a1, a2, a3, a4, a5, a6, a7, bias, y, yRow, accumulate, rows);
     }
 
     // While 16 columns of these eight rows are multiplied, as many of the next eight are fetched.
@@ -250,35 +242,27 @@ internal static unsafe class PanelProduct
         Finish8(a0, a1, a2, a3, a4, a5, a6, a7, null, y, yRow, accumulate: true);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile1x2(float* w, nint k, float* x, nint xStride, float* y, bool accumulate)
-    {
-        Vector512<float> a = Vector512<float>.Zero, b = Vector512<float>.Zero;
-        for (nint i = 0; i < k; i++, x += Lanes)
-        {
-            var v = Vector512.Create(w[i]);
-            a = Vector512.FusedMultiplyAdd(v, Vector512.Load(x), a);
-            b = Vector512.FusedMultiplyAdd(v, Vector512.Load(x + xStride), b);
-        }
-
-        Finish(a, null, y, accumulate);
-        Finish(b, null, y + Lanes, accumulate);
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Finish8(
         Vector512<float> a0, Vector512<float> a1, Vector512<float> a2, Vector512<float> a3, Vector512<float> a4, Vector512<float> a5,
-        Vector512<float> a6, Vector512<float> a7, float* bias, float* y, nint yRow, bool accumulate)
+        Vector512<float> a6, Vector512<float> a7, float* bias, float* y, nint yRow, bool accumulate, int rows = TileRows)
     {
         var step = bias == null ? 0 : 1;
         Finish(a0, bias, y, accumulate);
-        Finish(a1, bias + step, y + yRow, accumulate);
-        Finish(a2, bias + 2 * step, y + 2 * yRow, accumulate);
-        Finish(a3, bias + 3 * step, y + 3 * yRow, accumulate);
-        Finish(a4, bias + 4 * step, y + 4 * yRow, accumulate);
-        Finish(a5, bias + 5 * step, y + 5 * yRow, accumulate);
-        Finish(a6, bias + 6 * step, y + 6 * yRow, accumulate);
-        Finish(a7, bias + 7 * step, y + 7 * yRow, accumulate);
+        if (rows > 1)
+            Finish(a1, bias + step, y + yRow, accumulate);
+        if (rows > 2)
+            Finish(a2, bias + 2 * step, y + 2 * yRow, accumulate);
+        if (rows > 3)
+            Finish(a3, bias + 3 * step, y + 3 * yRow, accumulate);
+        if (rows > 4)
+            Finish(a4, bias + 4 * step, y + 4 * yRow, accumulate);
+        if (rows > 5)
+            Finish(a5, bias + 5 * step, y + 5 * yRow, accumulate);
+        if (rows > 6)
+            Finish(a6, bias + 6 * step, y + 6 * yRow, accumulate);
+        if (rows > 7)
+            Finish(a7, bias + 7 * step, y + 7 * yRow, accumulate);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

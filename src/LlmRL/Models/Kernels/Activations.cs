@@ -31,7 +31,7 @@ internal readonly record struct BlockShape(ModelConfig Config)
 /// <summary>Rows in tiles whose bounds depend on their number alone: long enough for BLAS to run at full speed, many enough to share out evenly.</summary>
 internal readonly struct RowTiles
 {
-    private const int Smallest = 64, Largest = 256, Wanted = 16, CountUnit = 4, SizeUnit = 4;
+    private const int Smallest = 64, Largest = 256, Wanted = 16, CountUnit = 4, SizeUnit = 8;
     private readonly int _rows;
 
     public RowTiles(int rows)
