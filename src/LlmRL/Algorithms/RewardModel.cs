@@ -84,8 +84,9 @@ public sealed record RewardModel : OfflineStage
         var first = new Dictionary<object, int>(ReferenceEqualityComparer.Instance);
         for (var i = 0; i < scores.Length; i++)
             first.TryAdd(prompts[i], i);
-        int Shared(int i) => sequences[i].AsSpan().CommonPrefixLength(sequences[first[prompts[i]]]);
-        foreach (var micro in MicroBatches.Split(Enumerable.Range(0, scores.Length), i => first[prompts[i]], _ => 0, i => sequences[i].Length - (first[prompts[i]] == i ? 0 : Shared(i)), microBatchTokens))
+        // What the first sequence of a prompt has in full, the others have from where they differ.
+        int Own(int i) => sequences[i].Length - (model.SharesPrefixes && first[prompts[i]] != i ? sequences[i].AsSpan().CommonPrefixLength(sequences[first[prompts[i]]]) : 0);
+        foreach (var micro in MicroBatches.Split(Enumerable.Range(0, scores.Length), i => first[prompts[i]], _ => 0, Own, microBatchTokens))
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();

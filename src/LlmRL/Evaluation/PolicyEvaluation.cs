@@ -151,7 +151,7 @@ internal sealed class PolicyEvaluation : IDisposable
     {
         using var guard = no_grad();
         var share = new BatchShare(rollout.Trajectories.Count, rollout.TokenCount);
-        foreach (var micro in MicroBatches.Split(rollout.Trajectories, stage.MicroBatchTokens))
+        foreach (var micro in MicroBatches.Split(rollout.Trajectories, stage.MicroBatchTokens, model))
         {
             context.Cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();

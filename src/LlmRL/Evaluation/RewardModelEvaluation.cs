@@ -15,7 +15,7 @@ internal static class RewardModelEvaluation
         var data = context.Open(stage.Pairs!);
         var encoder = new RewardModel { Name = stage.Name, Data = stage.Pairs!, Steps = 1 };
         var hits = new List<double>();
-        foreach (var micro in MicroBatches.Split(Enumerable.Range(0, data.Count).Select(i => encoder.Encode(data[i], context)), example => example.Rows, stage.MicroBatchTokens))
+        foreach (var micro in MicroBatches.Split(Enumerable.Range(0, data.Count).Select(i => encoder.Encode(data[i], context)), stage.MicroBatchTokens, model))
         {
             context.Cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();

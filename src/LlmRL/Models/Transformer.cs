@@ -66,6 +66,9 @@ public sealed class Transformer : IDisposable
     /// </summary>
     internal bool UsesKernels { get => field && Device.type == DeviceType.CPU && FusedTransformer.IsSupported; set; } = true;
 
+    /// <summary>Whether sequences that begin alike share rows; otherwise <see cref="Hidden"/> takes such a batch apart. See <see cref="TokenBatch"/>.</summary>
+    internal bool SharesPrefixes => UsesKernels && FusedTransformer.Shares(Config, Lora());
+
     /// <summary>The language model's head (V, D): the token embedding itself where the two are tied.</summary>
     public string HeadName => Parameters.Find("head") is null ? "embed" : "head";
 
@@ -92,11 +95,10 @@ public sealed class Transformer : IDisposable
     {
         if (batch.MaxLength > Config.ContextLength)
             throw new BadInputException($"a sequence of {batch.MaxLength} tokens is longer than the model's {Config.ContextLength} positions; shorten prompts or completions, or raise max_position_embeddings.");
-        var lora = UsesKernels && ActiveAdapters is { } adapters ? loraKernels ??= new LoraKernels(adapters) : null;
-        if (batch.HasSharedPrefixes && !(UsesKernels && FusedTransformer.Shares(Config, lora)))
+        if (batch.HasSharedPrefixes && !SharesPrefixes)
             return Unshared(batch);
         if (UsesKernels)
-            return (fused ??= Fused()).Hidden(batch, lora);
+            return (fused ??= Fused()).Hidden(batch, Lora());
         using var scope = NewDisposeScope();
         var x = Functional.embedding(Parameters["embed"], batch.Ids);
         if (Config.Positions == PositionKind.Learned)
@@ -196,6 +198,8 @@ public sealed class Transformer : IDisposable
         Adapters?.Dispose();
         Parameters.Dispose();
     }
+
+    private LoraKernels? Lora() => ActiveAdapters is { } adapters ? loraKernels ??= new LoraKernels(adapters) : null;
 
     /// <summary>Hidden states by way of a batch in which every sequence has rows of its own.</summary>
     private Tensor Unshared(TokenBatch batch)

@@ -1,3 +1,5 @@
+using LlmRL.Algorithms;
+using LlmRL.Models;
 using LlmRL.Rollouts;
 
 namespace LlmRL.Training;
@@ -32,7 +34,7 @@ public static class MicroBatches
 
     /// <summary>
     /// Groups items, those with one beginning side by side, so that in every group each beginning once and what the items have for themselves add up to no more than the
-    /// budget (a single longer item has a group of its own); see <see cref="Models.TokenBatch"/>.
+    /// budget (a single longer item has a group of its own); see <see cref="TokenBatch"/>.
     /// </summary>
     /// <param name="items">The batch.</param>
     /// <param name="beginning">Equal for items that begin alike.</param>
@@ -67,11 +69,17 @@ public static class MicroBatches
         return groups;
     }
 
-    /// <summary>The same of a rollout's trajectories.</summary>
-    public static List<List<Trajectory>> Split(IEnumerable<Trajectory> trajectories, int budget) =>
-        Split(trajectories, trajectory => trajectory.Prompt, trajectory => trajectory.Prompt.Length, trajectory => trajectory.Length, budget, PromptComparer.Instance);
+    /// <summary>Groups a rollout's trajectories as it suits the model that reads them.</summary>
+    public static List<List<Trajectory>> Split(IEnumerable<Trajectory> trajectories, int budget, Transformer model) => model.SharesPrefixes
+        ? Split(trajectories, trajectory => trajectory.Prompt, trajectory => trajectory.Prompt.Length, trajectory => trajectory.Length, budget, PromptComparer.Instance)
+        : Split(trajectories, trajectory => trajectory.Prompt.Length + trajectory.Length, budget);
 
     /// <summary>The same of trajectories that a loss takes together, which have one prompt.</summary>
-    public static List<List<Trajectory[]>> Split(IEnumerable<Trajectory[]> units, int budget) =>
-        Split(units, unit => unit[0].Prompt, unit => unit[0].Prompt.Length, unit => unit.Sum(trajectory => trajectory.Length), budget, PromptComparer.Instance);
+    public static List<List<Trajectory[]>> Split(IEnumerable<Trajectory[]> units, int budget, Transformer model) => model.SharesPrefixes
+        ? Split(units, unit => unit[0].Prompt, unit => unit[0].Prompt.Length, unit => unit.Sum(trajectory => trajectory.Length), budget, PromptComparer.Instance)
+        : Split(units, unit => unit.Length * unit.Max(trajectory => trajectory.Prompt.Length + trajectory.Length), budget);
+
+    /// <summary>The same of the rows of a data set.</summary>
+    public static List<List<EncodedExample>> Split(IEnumerable<EncodedExample> examples, int budget, Transformer model) =>
+        Split(examples, example => model.SharesPrefixes ? example.Rows : example.Length, budget);
 }

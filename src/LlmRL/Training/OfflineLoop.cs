@@ -85,7 +85,7 @@ public static class OfflineLoop
     {
         var metrics = new BatchMetrics();
         var share = new BatchShare(batch.Count, batch.Sum(example => (long)example.TargetCount));
-        foreach (var micro in MicroBatches.Split(batch, example => example.Rows, stage.MicroBatchTokens))
+        foreach (var micro in MicroBatches.Split(batch, stage.MicroBatchTokens, model))
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();

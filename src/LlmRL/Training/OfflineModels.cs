@@ -39,7 +39,7 @@ public sealed class OfflineModels : IDisposable
     {
         using var guard = no_grad();
         using var off = reference.WithoutAdapters();
-        foreach (var micro in MicroBatches.Split(batch, example => example.Rows, microBatchTokens))
+        foreach (var micro in MicroBatches.Split(batch, microBatchTokens, reference))
         {
             using var scope = NewDisposeScope();
             using var completions = new CompletionBatch(micro, reference.Device);

@@ -110,7 +110,7 @@ public static class OnlineLoop
         var metrics = new BatchMetrics();
         var share = BatchShare.Of([.. minibatch.SelectMany(unit => unit)]);
         var learned = minibatch.Where(unit => unit.Any(trajectory => trajectory.Counts));
-        foreach (var micro in MicroBatches.Split(learned, stage.MicroBatchTokens))
+        foreach (var micro in MicroBatches.Split(learned, stage.MicroBatchTokens, models.Policy))
             Accumulate(stage, models.Policy, models.Value, [.. micro.SelectMany(unit => unit)], share, metrics, firstEpoch);
         metrics.Add("loss", 0, minibatch.Where(unit => !unit.Any(trajectory => trajectory.Counts)).Sum(unit => unit.Length) / (double)share.Sequences);
         return metrics;

@@ -127,7 +127,7 @@ public sealed class OnlineModels : IDisposable
     {
         using var guard = no_grad();
         var share = new BatchShare(rollout.Trajectories.Count, rollout.TokenCount);
-        foreach (var micro in MicroBatches.Split(rollout.Trajectories, microBatchTokens))
+        foreach (var micro in MicroBatches.Split(rollout.Trajectories, microBatchTokens, Policy))
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();

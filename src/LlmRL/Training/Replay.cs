@@ -82,7 +82,7 @@ public sealed class Replay : IDisposable
 
         var share = BatchShare.Of(rows);
         var units = rows.Chunk(online.LossUnit).ToArray();
-        foreach (var micro in MicroBatches.Split(units.Where(unit => unit.Any(row => row.Counts)), online.MicroBatchTokens))
+        foreach (var micro in MicroBatches.Split(units.Where(unit => unit.Any(row => row.Counts)), online.MicroBatchTokens, policy))
             Online(online, [.. micro.SelectMany(unit => unit)], share, rows);
     }
 
