@@ -28,19 +28,21 @@ internal readonly record struct BlockShape(ModelConfig Config)
     public int Up => Config.Mlp == MlpKind.SwiGlu ? 2 * Inner : Inner;
 }
 
-/// <summary>Rows in tiles whose bounds depend on their number alone: long enough for BLAS to run at full speed, many enough to share out evenly.</summary>
+/// <summary>Rows in tiles whose bounds depend on their number alone: long enough for products to run at full speed, many enough to share out evenly.</summary>
 internal readonly struct RowTiles
 {
-    private const int Smallest = 64, Largest = 256, Wanted = 16, CountUnit = 4, SizeUnit = 8;
+    private const int Smallest = 64, Largest = 256, Most = 20, CountUnit = 4, SizeUnit = 8;
     private readonly int _rows;
 
     public RowTiles(int rows)
     {
         _rows = rows;
-        // Tiles of equal size, a multiple of four of them, keep two or four threads equally busy.
-        var count = Math.Max(Math.Min(Wanted, Ceiling(rows, Smallest)), Ceiling(rows, Largest));
-        Size = Ceiling(Ceiling(rows, Ceiling(count, CountUnit) * CountUnit), SizeUnit) * SizeUnit;
-        Size = Math.Max(Size, Smallest);
+        // Tiles of equal size, a multiple of four of them, keep two or four threads equally busy. Of the sizes, the one whose last tiles are filled best.
+        var fewest = Ceiling(Ceiling(rows, Largest), CountUnit) * CountUnit;
+        Size = SizeFor(fewest);
+        for (var count = fewest + CountUnit; count <= Most && Ceiling(rows, count) >= Smallest; count += CountUnit)
+            if (Padded(SizeFor(count)) <= Padded(Size))
+                Size = SizeFor(count);
         Count = Ceiling(rows, Size);
     }
 
@@ -52,6 +54,11 @@ internal readonly struct RowTiles
 
     /// <summary>First row of a tile and how many it has.</summary>
     public (int Start, int Rows) this[int tile] => (tile * Size, Math.Min(Size, _rows - tile * Size));
+
+    private int SizeFor(int count) => Math.Max(Smallest, Ceiling(Ceiling(_rows, count), SizeUnit) * SizeUnit);
+
+    /// <summary>Rows that four threads would be busy for, together.</summary>
+    private int Padded(int size) => Ceiling(Ceiling(_rows, size), CountUnit) * CountUnit * size;
 
     private static int Ceiling(int dividend, int divisor) => (dividend + divisor - 1) / divisor;
 }
