@@ -1,5 +1,6 @@
 using LlmRL.Benchmarks;
 using LlmRL.Models;
+using LlmRL.Training;
 
 namespace LlmRL.Scaling;
 
@@ -11,7 +12,7 @@ namespace LlmRL.Scaling;
 /// </remarks>
 internal static class MemoryCost
 {
-    private const int FloatBytes = sizeof(float), MicroBatchTokens = 1536, Slots = 64;
+    private const int FloatBytes = sizeof(float), Slots = 64;
 
     /// <summary>Numbers of the head's chunk of logits, at most.</summary>
     public const double ChunkElements = 1 << 24;
@@ -28,7 +29,7 @@ internal static class MemoryCost
         ? Math.Min(Slots, shape.Samples) * (double)config.VocabSize
         : Math.Min(Math.Max(1, Math.Floor(ChunkElements / config.VocabSize)), Rows(shape)) * config.VocabSize;
 
-    private static double Rows(BenchShape shape) => Math.Min(MicroBatchTokens, (double)shape.Batch * shape.PromptLength + (double)shape.Samples * shape.CompletionLength);
+    private static double Rows(BenchShape shape) => Math.Min(MicroBatches.DefaultTokens, (double)shape.Batch * shape.PromptLength + (double)shape.Samples * shape.CompletionLength);
 
     private static double Activations(BenchPhase phase, ModelConfig config, BenchShape shape)
     {

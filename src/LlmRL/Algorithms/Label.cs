@@ -59,7 +59,7 @@ public sealed record Label : Stage
 
     /// <summary>Most tokens that go through a judging model at once.</summary>
     [Range(16, int.MaxValue)]
-    public int MicroBatchTokens { get; init; } = 1536;
+    public int MicroBatchTokens { get; init; } = MicroBatches.DefaultTokens;
 
     /// <inheritdoc/>
     public override bool HasModel => false;

@@ -26,7 +26,7 @@ public sealed record Sft : OfflineStage
     /// <inheritdoc/>
     public override EncodedExample Encode(Example example, StageContext context)
     {
-        var completion = example.Completion ?? example.Chosen
+        var completion = example.Demonstration
             ?? throw new BadInputException($"{example.Source}: an sft stage needs a completion in every row, or a chosen answer; map its column under data.columns.completion.");
         if (example.Label == false)
             throw new BadInputException($"{example.Source}: this completion is labelled as a bad one, and an sft stage would imitate it. Select the good ones: sql: \"SELECT * FROM data WHERE label\".");

@@ -63,7 +63,7 @@ public abstract record TrainingStage : Stage
 
     /// <summary>Most tokens that go through the model at once, a prompt that samples share counted once: bounds memory, changes no result beyond rounding.</summary>
     [Range(16, int.MaxValue)]
-    public int MicroBatchTokens { get; init; } = 1536;
+    public int MicroBatchTokens { get; init; } = MicroBatches.DefaultTokens;
 
     /// <summary>A checkpoint is written every so many steps, and after the last one; 0: none by steps.</summary>
     [Range(0, int.MaxValue)]

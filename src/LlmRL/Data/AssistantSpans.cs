@@ -18,7 +18,7 @@ public static class AssistantSpans
     /// <exception cref="BadInputException">The row is no conversation, or the assistant's turns are not found in its text.</exception>
     public static IReadOnlyList<Range> Of(Example example, ChatForm form)
     {
-        if (example.Conversation is not { } talk || (talk.Completion ?? talk.Chosen) is not { } said || (example.Completion ?? example.Chosen) is not { } text)
+        if (example.Conversation is not { } talk || (talk.Completion ?? talk.Chosen) is not { } said || example.Demonstration is not { } text)
             throw new BadInputException($"{example.Source}: assistant_only_loss needs conversations (a column of messages), and this row is plain text; leave the option out.");
         IReadOnlyList<ChatMessage> messages = [.. talk.Prompt, .. said];
         var whole = form.Render(messages, false);

@@ -15,6 +15,9 @@ public sealed record Example
     /// <summary>The preferred completion of a pair.</summary>
     public string? Chosen { get; init; }
 
+    /// <summary>What SFT imitates: the completion, or a pair's preferred one.</summary>
+    internal string? Demonstration => Completion ?? Chosen;
+
     /// <summary>The other completion of a pair.</summary>
     public string? Rejected { get; init; }
 

@@ -73,7 +73,7 @@ public sealed record Evaluate : Stage, IValidated
 
     /// <summary>Most tokens that go through a model at once.</summary>
     [Range(16, int.MaxValue)]
-    public int MicroBatchTokens { get; init; } = 1536;
+    public int MicroBatchTokens { get; init; } = MicroBatches.DefaultTokens;
 
     /// <summary>How many prompts' completions are kept for the report.</summary>
     [Range(0, 10000)]

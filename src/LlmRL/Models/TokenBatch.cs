@@ -29,7 +29,9 @@ public sealed class TokenBatch : IDisposable
         }
 
         places = new (int, int, int)[sequences.Count];
-        var members = Enumerable.Range(0, sequences.Count).GroupBy(b => groups is null ? b : groups[b]);
+        // Only the CPU's kernels read shared rows; elsewhere they would be taken apart again at every pass.
+        var shares = groups is not null && device is null or { type: DeviceType.CPU };
+        var members = Enumerable.Range(0, sequences.Count).GroupBy(b => shares ? groups![b] : b);
         Groups = [.. members.SelectMany(group => Place([.. group]))];
         var ids = new long[Count];
         var positions = new long[Count];

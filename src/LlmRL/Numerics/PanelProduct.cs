@@ -29,22 +29,18 @@ internal static unsafe class PanelProduct
     public static void Multiply(
         float* w, int k, int rows, float* bias, float* x, nint xStride, float* y, nint yStride, int groups, bool accumulate)
     {
-        var row = 0;
-        for (; row + TileRows <= rows; row += TileRows)
+        for (var row = 0; row < rows; row += TileRows)
         {
             var wRow = w + (nint)row * k;
             var yRow = y + (nint)row * Lanes;
             var biasRow = bias == null ? null : bias + row;
+            var present = Math.Min(TileRows, rows - row);
             var g = 0;
             for (; g + 2 <= groups; g += 2)
-                Tile8x2(wRow, k, k, biasRow, x + g * xStride, xStride, yRow + g * yStride, yStride, Lanes, accumulate);
+                Tile8x2(wRow, k, k, biasRow, x + g * xStride, xStride, yRow + g * yStride, yStride, Lanes, accumulate, present);
             if (g < groups)
-                Tile8x1(wRow, k, k, biasRow, x + g * xStride, yRow + g * yStride, Lanes, accumulate);
+                Tile8x1(wRow, k, k, biasRow, x + g * xStride, yRow + g * yStride, Lanes, accumulate, present);
         }
-
-        for (; row < rows; row++)
-            for (var g = 0; g < groups; g++)
-                Tile1x1(w + (nint)row * k, k, bias == null ? null : bias + row, x + g * xStride, y + g * yStride + (nint)row * Lanes, accumulate);
     }
 
     /// <summary>
@@ -81,7 +77,7 @@ internal static unsafe class PanelProduct
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile8x2(float* w, nint wRow, nint k, float* bias, float* x, nint xStride, float* y, nint yStride, nint yRow, bool accumulate, int rows = TileRows)
+    private static void Tile8x2(float* w, nint wRow, nint k, float* bias, float* x, nint xStride, float* y, nint yStride, nint yRow, bool accumulate, int rows)
     {
         // Rows that are not there are computed as the last one and not stored. Offsets, not pointers: all of them stay in registers.
         nint r1 = rows > 1 ? wRow : 0, r2 = rows > 2 ? r1 + wRow : r1, r3 = rows > 3 ? r2 + wRow : r2, r4 = rows > 4 ? r3 + wRow : r3;
@@ -128,7 +124,7 @@ internal static unsafe class PanelProduct
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile8x1(float* w, nint wRow, nint k, float* bias, float* x, float* y, nint yRow, bool accumulate, int rows = TileRows)
+    private static void Tile8x1(float* w, nint wRow, nint k, float* bias, float* x, float* y, nint yRow, bool accumulate, int rows)
     {
         // Rows that are not there are computed as the last one and not stored. Offsets, not pointers: all of them stay in registers.
         nint r1 = rows > 1 ? wRow : 0, r2 = rows > 2 ? r1 + wRow : r1, r3 = rows > 3 ? r2 + wRow : r2, r4 = rows > 4 ? r3 + wRow : r3;
@@ -171,15 +167,6 @@ internal static unsafe class PanelProduct
         Sse.Prefetch0(w4 + wRow);
         Sse.Prefetch0(w4 + 2 * wRow);
         Sse.Prefetch0(w4 + 3 * wRow);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile1x1(float* w, nint k, float* bias, float* x, float* y, bool accumulate)
-    {
-        var a = Vector512<float>.Zero;
-        for (nint i = 0; i < k; i++)
-            a = Vector512.FusedMultiplyAdd(Vector512.Create(w[i]), Vector512.Load(x + i * Lanes), a);
-        Finish(a, bias, y, accumulate);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

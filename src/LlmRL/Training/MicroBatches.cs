@@ -7,6 +7,9 @@ namespace LlmRL.Training;
 /// <summary>Cuts a batch into micro-batches of similar lengths that fit a token budget.</summary>
 public static class MicroBatches
 {
+    /// <summary>Most tokens that go through a model at once where a recipe does not say.</summary>
+    public const int DefaultTokens = 1536;
+
     /// <summary>
     /// Groups items, longest first, so that rows · longest ≤ budget in every group (a single longer item has a group of its own). Sorting by length
     /// keeps attention's padding small; the order of groups does not matter to a sum of gradients.

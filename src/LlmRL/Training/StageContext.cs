@@ -113,7 +113,7 @@ public sealed class StageContext
 
     /// <summary>Encodes a row's prompt with its completion and EOS, and tells which of the completion's tokens the assistant says; see <see cref="AssistantSpans"/>.</summary>
     public (int[] Prompt, int[] Completion, bool[] Said) EncodeConversation(Example example) =>
-        Prompting.EncodeMarked(Tokenizer, example.Prompt, example.Completion ?? example.Chosen ?? "", AssistantSpans.Of(example, ChatForm.Of(Tokenizer)), example.HasSpecialTokens);
+        Prompting.EncodeMarked(Tokenizer, example.Prompt, example.Demonstration ?? "", AssistantSpans.Of(example, ChatForm.Of(Tokenizer)), example.HasSpecialTokens);
 
     /// <summary>Runs an optimizer step; where the loss or gradient is not finite, stops the run with all that is needed to look into it.</summary>
     /// <param name="step">The step, from 0.</param>

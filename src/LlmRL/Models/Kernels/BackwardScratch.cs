@@ -54,7 +54,7 @@ internal unsafe struct BackwardScratch
             _spare = Take(KernelTeam.Threads * _spareFloats);
         }
 
-        if (inputs.Lora is { Drops: true } || (inputs.Lora is null && Kernels.WeightPanels.Fit(shape)))
+        if (inputs.Lora is { Drops: true } || inputs.KeepsPanels)
             MixedInput = Take(panelRows * shape.Mixed);
 
         floats = at - start;

@@ -44,6 +44,9 @@ internal sealed unsafe class KernelInputs
     /// <summary>Its widths.</summary>
     public BlockShape Shape => new(Weights.Config);
 
+    /// <summary>Whether the inputs of the weights are kept in panels for the weights' own gradients; adapters read them as rows.</summary>
+    public bool KeepsPanels => Lora is null && WeightPanels.Fit(Shape);
+
     /// <summary>How the rows are cut.</summary>
     public RowTiles Tiles => new(Rows);
 

@@ -221,7 +221,6 @@ internal static unsafe class PanelAttention
         {
             var width = layout.Width;
             float* scores = _scratch, gradScores = scores + (long)BlockRows * layout.RowFloats, queries = gradScores + (long)BlockRows * layout.RowFloats, outputs = queries + (long)BlockRows * width;
-            var blockLayout = layout;
             for (var head = 0; head < _task.Heads; head++)
             {
                 for (var start = 0; start < length; start += BlockRows)
@@ -229,8 +228,8 @@ internal static unsafe class PanelAttention
                     var block = new Block(_task, position + start, Math.Min(BlockRows, length - start));
                     long row = firstRow + start, at = row * _task.RowStride + head * width, outputAt = row * _task.OutputStride + head * width;
                     float* query = _task.Query + at, output = _task.Output + outputAt, dOutput = _gradOutput + outputAt;
-                    Multiply(query, _task.RowStride, blockLayout, block, _keys, scores);
-                    Multiply(dOutput, _task.OutputStride, blockLayout, block, _values, gradScores);
+                    Multiply(query, _task.RowStride, layout, block, _keys, scores);
+                    Multiply(dOutput, _task.OutputStride, layout, block, _values, gradScores);
                     for (var i = 0; i < block.Rows; i++)
                     {
                         var delta = CausalAttention.Dot(dOutput + (long)i * _task.OutputStride, output + (long)i * _task.OutputStride, width);
@@ -240,7 +239,7 @@ internal static unsafe class PanelAttention
                             s, gradScores + (long)i * layout.RowFloats, block.Valid(i), block.Reach, _task.LogSumExp[(row + i) * _task.TotalHeads + head], delta, layout.Scale);
                     }
 
-                    Combine(gradScores, blockLayout, block, _features, _gradQuery + at, _task.RowStride);
+                    Combine(gradScores, layout, block, _features, _gradQuery + at, _task.RowStride);
                     AddTransposed(scores, dOutput, _task.OutputStride, block, outputs, _gradValues);
                     AddTransposed(gradScores, query, _task.RowStride, block, queries, _gradKeys);
                 }

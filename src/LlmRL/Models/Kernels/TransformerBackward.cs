@@ -20,7 +20,6 @@ internal sealed unsafe class TransformerBackward : IParallelBody
     private readonly float* _gradOutput;
     private readonly BackwardScratch _scratch;
     private readonly WeightPanels _panels;
-    private readonly bool _inPanels;
     private readonly List<WeightGradient>[] _weightTasks;
 
     /// <summary>Prepares a pass.</summary>
@@ -37,7 +36,6 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             throw new InvalidOperationException("the model keeps no gradients");
         _scratch = new BackwardScratch(inputs, scratch, out _);
         _panels = new WeightPanels(inputs.Weights, forward: false, _scratch.WeightPanels);
-        _inPanels = WeightPanels.Fit(_shape) && _lora is null;
         // Entry l: what becomes ready with layer l's attention, that is, layer l's own weights but for its first projection, and the first projection of
         // layer l + 1; the last entry is the first projection of layer 0.
         _weightTasks = [.. Enumerable.Range(0, inputs.Config.NumLayers + 1).Select(WeightTasks)];
@@ -86,7 +84,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
     private float* AttentionResidual => _inputs.Config.ParallelResidual ? _scratch.X : _scratch.Middle;
 
     /// <summary>How the inputs of the weights lie in the scratch memory, which only the weights' gradients read.</summary>
-    private FeatureStrides Strides(int width) => _inPanels ? FeatureStrides.Panels(_inputs.Rows) : FeatureStrides.Rows(width);
+    private FeatureStrides Strides(int width) => _inputs.KeepsPanels ? FeatureStrides.Panels(_inputs.Rows) : FeatureStrides.Rows(width);
 
     private List<WeightGradient> WeightTasks(int layer)
     {
@@ -99,7 +97,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             WeightGradient.Cut(tasks, _scratch.Up, _shape.Up, _shape.Up, _scratch.MiddleNormalised, _shape.Width, Strides(_shape.Width), g.Up, g.UpBias, rows);
             WeightGradient.Cut(tasks, _scratch.X, _shape.Width, _shape.Width, _scratch.Gated, _shape.Inner, Strides(_shape.Inner), g.Down, g.DownBias, rows);
             WeightGradient.Cut(
-                tasks, AttentionResidual, _shape.Width, _shape.Width, _inPanels ? _scratch.MixedInput : _activations[layer].Mixed, _shape.Mixed, Strides(_shape.Mixed), g.Output, g.OutputBias, rows);
+                tasks, AttentionResidual, _shape.Width, _shape.Width, _inputs.KeepsPanels ? _scratch.MixedInput : _activations[layer].Mixed, _shape.Mixed, Strides(_shape.Mixed), g.Output, g.OutputBias, rows);
         }
 
         var above = layer == layers ? 0 : layer + 1;
@@ -181,7 +179,7 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             OutputStrides = narrow,
         });
         Products.InputGradient(AttentionResidual + at, rows, _shape.Width, w.Output, _panels.Output, _shape.Mixed, _scratch.Mixed + row * _shape.Mixed);
-        if (_inPanels)
+        if (_inputs.KeepsPanels)
             Panels.Columns(mixed, _shape.Mixed, rows, _shape.Mixed / Lanes.Width, _scratch.MixedInput + row * Lanes.Width, Strides(_shape.Mixed).Group);
         if (_lora is null)
             return;
