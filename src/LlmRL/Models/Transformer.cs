@@ -88,6 +88,12 @@ public sealed class Transformer : IDisposable
     /// <summary>Switches the adapters off until the result is disposed of: the model is then the one that training started from.</summary>
     public IDisposable WithoutAdapters() => new AdaptersOff(this);
 
+    /// <summary>A weight as the operators read it, in training and in decoding on a device.</summary>
+    internal Tensor Weight(string name) => Parameters[name];
+
+    /// <summary>The same, or null where the architecture has no weight of this name.</summary>
+    internal Tensor? FindWeight(string name) => Parameters.Find(name) is null ? null : Weight(name);
+
     /// <summary>The final hidden states, after the last norm.</summary>
     /// <param name="batch">N tokens of B sequences.</param>
     /// <returns>(N, D), with the autograd graph when the model is trainable and gradients are enabled.</returns>
@@ -100,9 +106,9 @@ public sealed class Transformer : IDisposable
         if (UsesKernels)
             return (fused ??= Fused()).Hidden(batch, Lora());
         using var scope = NewDisposeScope();
-        var x = Functional.embedding(Parameters["embed"], batch.Ids);
+        var x = Functional.embedding(Weight("embed"), batch.Ids);
         if (Config.Positions == PositionKind.Learned)
-            x = x + Functional.embedding(Parameters["positions"], batch.Positions);
+            x = x + Functional.embedding(Weight("positions"), batch.Positions);
         var attention = new AttentionInputs(this, batch);
         var read = new LoraInputs(ActiveAdapters, batch);
         for (var layer = 0; layer < layers.Length; layer++)
@@ -113,7 +119,7 @@ public sealed class Transformer : IDisposable
             var mixed = attention.Attend(Project(Norm(x, names.AttentionNorm, names.AttentionNormBias), names.Qkv, names.QkvBias, LoraPlace.Qkv), layer);
             var middle = x + Project(mixed, names.Output, names.OutputBias, LoraPlace.Output);
             var mlpInput = Norm(Config.ParallelResidual ? x : middle, names.MlpNorm, names.MlpNormBias);
-            x = middle + Project(Gate(Project(mlpInput, names.Up, names.UpBias, LoraPlace.Up)), names.Down, names.DownBias, LoraPlace.Down);
+            x = middle + Project(BlockOperators.Gate(Config.Mlp, Project(mlpInput, names.Up, names.UpBias, LoraPlace.Up)), names.Down, names.DownBias, LoraPlace.Down);
             x.MoveToOuterDisposeScope();
         }
 
@@ -213,33 +219,11 @@ public sealed class Transformer : IDisposable
 
     private FusedTransformer Fused() => new(DecoderWeights(), Parameters.Trainable ? DecoderGradients() : null, Parameters["embed"], rotary);
 
-    private Tensor Linear(Tensor x, string weight, string bias) => F.linear(x, Parameters[weight], Parameters.Find(bias));
+    private Tensor Linear(Tensor x, string weight, string bias) => F.linear(x, Weight(weight), FindWeight(bias));
 
-    private Tensor Norm(Tensor x, string weight, string bias)
-    {
-        if (Config.Norm == NormKind.LayerNorm)
-            return F.layer_norm(x, [Config.HiddenSize], Parameters[weight], Parameters[bias], Config.NormEpsilon);
-        return RmsNorm(x, weight);
-    }
+    private Tensor Norm(Tensor x, string weight, string bias) => BlockOperators.Norm(Config, x, Weight(weight), FindWeight(bias));
 
-    private Tensor RmsNorm(Tensor x, string weight) => x * (x.square().mean([-1], keepdim: true) + Config.NormEpsilon).rsqrt() * Parameters[weight];
-
-    private Tensor Gate(Tensor up)
-    {
-        switch (Config.Mlp)
-        {
-            case MlpKind.SwiGlu:
-                var halves = up.chunk(2, -1);
-                return F.silu(halves[0]) * halves[1];
-            case MlpKind.Gelu:
-                return up.gelu();
-            default:
-                return GeluTanh(up);
-        }
-    }
-
-    /// <summary>½x(1 + tanh(√(2/π)(x + 0.044715x³))) (Hendrycks &amp; Gimpel 2016, arXiv 1606.08415).</summary>
-    private static Tensor GeluTanh(Tensor x) => 0.5 * x * (1.0 + ((x + 0.044715 * x.pow(3)) * Math.Sqrt(2 / Math.PI)).tanh());
+    private Tensor RmsNorm(Tensor x, string weight) => BlockOperators.RmsNorm(x, Weight(weight), Config.NormEpsilon);
 
     /// <summary>0 on the diagonal and the window − 1 entries left of it, −∞ elsewhere: (T, T).</summary>
     private Tensor CausalMask(int length, int window)
@@ -295,7 +279,7 @@ public sealed class Transformer : IDisposable
             if (model.Config.QkNorm)
                 queryKey = cat([model.RmsNorm(queryKey.narrow(1, 0, heads), names.QueryNorm), model.RmsNorm(queryKey.narrow(1, heads, groups), names.KeyNorm)], 1);
             if (cos is not null && sin is not null)
-                queryKey = Rotate(queryKey, cos, sin);
+                queryKey = BlockOperators.Rotate(queryKey, cos, sin);
             var mask = model.CausalMask(length, model.Config.WindowOf(layer));
             var query = PerHead(queryKey.narrow(1, 0, heads));
             var key = Share(PerHead(queryKey.narrow(1, heads, groups)));
@@ -303,16 +287,6 @@ public sealed class Transformer : IDisposable
             var weights = baddbmm(mask.expand(size * heads, length, length), query, key.transpose(1, 2), 1, (float)(1 / Math.Sqrt(width))).softmax(-1);
             var mixed = weights.bmm(value).view(size, heads, length, width).transpose(1, 2).reshape(size * length, heads * width);
             return batch.UnpadIndex is null ? mixed : mixed.index_select(0, batch.UnpadIndex);
-        }
-
-        /// <summary>x·cos + rotate_half(x)·sin with rotate_half(x) = (−x₂, x₁), over the first R features.</summary>
-        private Tensor Rotate(Tensor x, Tensor cos, Tensor sin)
-        {
-            var turning = model.Config.RotaryDim;
-            var part = turning == width ? x : x.narrow(2, 0, turning);
-            var halves = part.chunk(2, -1);
-            var turned = part * cos + cat([-halves[1], halves[0]], -1) * sin;
-            return turning == width ? turned : cat([turned, x.narrow(2, turning, width - turning)], -1);
         }
 
         /// <summary>(N, heads, E) → (B·heads, T, E), padded.</summary>
@@ -327,17 +301,5 @@ public sealed class Transformer : IDisposable
         private Tensor Share(Tensor x) => heads == groups
             ? x
             : x.view(size, groups, 1, length, width).expand(size, groups, heads / groups, length, width).reshape(size * heads, length, width);
-    }
-
-    /// <summary>Parameter names of one layer, built once: looking them up costs no allocation in the forward pass.</summary>
-    private sealed class LayerNames(int layer)
-    {
-        public readonly string AttentionNorm = $"layers.{layer}.attention_norm", AttentionNormBias = $"layers.{layer}.attention_norm_bias";
-        public readonly string Qkv = $"layers.{layer}.qkv", QkvBias = $"layers.{layer}.qkv_bias";
-        public readonly string QueryNorm = $"layers.{layer}.query_norm", KeyNorm = $"layers.{layer}.key_norm";
-        public readonly string Output = $"layers.{layer}.output", OutputBias = $"layers.{layer}.output_bias";
-        public readonly string MlpNorm = $"layers.{layer}.mlp_norm", MlpNormBias = $"layers.{layer}.mlp_norm_bias";
-        public readonly string Up = $"layers.{layer}.up", UpBias = $"layers.{layer}.up_bias";
-        public readonly string Down = $"layers.{layer}.down", DownBias = $"layers.{layer}.down_bias";
     }
 }
