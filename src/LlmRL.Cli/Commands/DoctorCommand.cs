@@ -27,6 +27,8 @@ internal static class DoctorCommand
         Line("libtorch", $"{NativeTorch.Version} at {NativeLibraries("libtorch_cpu") ?? "unknown path"}");
         Line("shim", NativeTorch.LibraryPath ?? "not found");
         Line("device", cuda.is_available() ? $"CUDA, {cuda.device_count()} found" : "CPU (no CUDA device is visible to this libtorch)");
+        if (cuda.is_available())
+            Line("CUDA graphs", DeviceGraph.IsSupported ? "yes" : "no: the shim was built without CUDA's headers, so that decoding launches every operator by itself; install them (CUDA_HOME names a toolkit) and build it again");
         Line("cores", $"{Environment.ProcessorCount}, {Startup.CpuLevel}; {NativeTorch.Threads} libtorch threads");
         Line("BLAS", NativeLibraries("libopenblas") ?? NativeLibraries("blas") ?? "inside libtorch");
         if (Startup.StandInCount is > 0 and var count)

@@ -59,6 +59,22 @@ internal static unsafe partial class NativeMethods
 
     [LibraryImport(Library)] internal static partial int llmrl_cuda_memory(out long free, out long total);
 
+    [LibraryImport(Library)] internal static partial int llmrl_graph_supported();
+
+    [LibraryImport(Library)] internal static partial nint llmrl_graph_new(int device, nint shared);
+
+    [LibraryImport(Library)] internal static partial int llmrl_graph_side_begin(nint graph);
+
+    [LibraryImport(Library)] internal static partial int llmrl_graph_side_end(nint graph);
+
+    [LibraryImport(Library)] internal static partial int llmrl_graph_capture_begin(nint graph);
+
+    [LibraryImport(Library)] internal static partial int llmrl_graph_capture_end(nint graph, int keep);
+
+    [LibraryImport(Library)] internal static partial int llmrl_graph_replay(nint graph);
+
+    [LibraryImport(Library)] internal static partial void llmrl_graph_free(nint graph);
+
     [LibraryImport(Library)] internal static partial int llmrl_requires_grad(nint tensor);
 
     [LibraryImport(Library)] internal static partial int llmrl_set_requires_grad(nint tensor, int value);
