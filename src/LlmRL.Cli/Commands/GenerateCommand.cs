@@ -27,26 +27,27 @@ internal static class GenerateCommand
         var json = new Option<bool>("--json") { Description = "One JSON object a completion." };
         var chat = new Option<bool>("--chat") { Description = "The prompt is a user's message; the model's chat template makes it a prompt." };
         var system = new Option<string?>("--system") { Description = "The system message before it, with --chat." };
-        var command = new Command("generate", "Samples completions of prompts.") { model, adapter, tokenizer, prompt, prompts, samples, temperature, topP, topK, length, seed, json, chat, system };
+        var device = new Option<string>("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => "auto" };
+        var command = new Command("generate", "Samples completions of prompts.") { model, adapter, tokenizer, prompt, prompts, samples, temperature, topP, topK, length, seed, json, chat, system, device };
         command.SetAction(parsed => Guard.Run(() =>
         {
             var options = new SamplingOptions { Temperature = parsed.GetValue(temperature), TopP = parsed.GetValue(topP), TopK = parsed.GetValue(topK), MaxNewTokens = parsed.GetValue(length) };
             var texts = Prompts(parsed.GetValue(prompt), parsed.GetValue(prompts));
-            Run(ProgramPaths.Resolve(parsed.GetValue(model)!), parsed.GetValue(adapter), parsed.GetValue(tokenizer), texts, parsed.GetValue(samples), options, parsed.GetValue(seed), parsed.GetValue(json), new ChatOptions(parsed.GetValue(chat), parsed.GetValue(system)));
+            Run(ProgramPaths.Resolve(parsed.GetValue(model)!), parsed.GetValue(adapter), parsed.GetValue(tokenizer), texts, parsed.GetValue(samples), options, parsed.GetValue(seed), parsed.GetValue(json), new ChatOptions(parsed.GetValue(chat), parsed.GetValue(system)), parsed.GetValue(device)!);
         }));
         return command;
     }
 
-    private static void Run(string folder, string? adapter, string? tokenizerSpec, string[] prompts, int samples, SamplingOptions options, ulong seed, bool json, ChatOptions chat)
+    private static void Run(string folder, string? adapter, string? tokenizerSpec, string[] prompts, int samples, SamplingOptions options, ulong seed, bool json, ChatOptions chat, string deviceName)
     {
         if (samples < 1)
             throw new BadInputException($"--n {samples}: ask for at least one completion.");
         if (chat is { IsOn: false, System: not null })
             throw new BadInputException("generate: --system is a message before the user's: give --chat too.");
-        Devices.Choose("cpu");
-        using var model = adapter is null ? ModelFolder.Load(folder, trainable: false) : ModelFolder.LoadMerged(folder, ProgramPaths.Resolve(adapter), trainable: false);
+        var (device, _) = Devices.Choose(deviceName);
+        using var model = adapter is null ? ModelFolder.Load(folder, trainable: false, device: device) : ModelFolder.LoadMerged(folder, ProgramPaths.Resolve(adapter), trainable: false, device: device);
         var tokenizer = TokenizerLoader.Load(tokenizerSpec is null ? ModelFolder.TokenizerFolder(folder) : ProgramPaths.Resolve(tokenizerSpec));
-        using var engine = new RolloutEngine(model.DecoderWeights());
+        using var engine = RolloutEngines.Of(model, Console.Error.WriteLine);
         options = options with { StopIds = model.Config.StopIds(tokenizer.EosId) };
         var encoded = prompts.Select(text => chat.IsOn ? Prompting.EncodeRendered(tokenizer, ChatPrompts.Render(tokenizer, text, chat.System)) : Prompting.Encode(tokenizer, text)).ToArray();
         foreach (var completion in engine.Generate(encoded, samples, options, new SampleKey(seed, 0)))

@@ -49,3 +49,9 @@ internal static class BlockOperators
     /// <summary>½x(1 + tanh(√(2/π)(x + 0.044715x³))) (Hendrycks &amp; Gimpel 2016, arXiv 1606.08415).</summary>
     private static Tensor GeluTanh(Tensor x) => 0.5 * x * (1.0 + ((x + 0.044715 * x.pow(3)) * Math.Sqrt(2 / Math.PI)).tanh());
 }
+
+/// <summary>Takes what attention reads of a batch's tokens.</summary>
+/// <param name="layer">The layer.</param>
+/// <param name="keys">(B, K, T, E), rotated, right-padded to the longest sequence.</param>
+/// <param name="values">Likewise.</param>
+internal delegate void KeyValueSink(int layer, Tensor keys, Tensor values);

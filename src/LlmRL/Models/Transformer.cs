@@ -105,11 +105,19 @@ public sealed class Transformer : IDisposable
             return Unshared(batch);
         if (UsesKernels)
             return (fused ??= Fused()).Hidden(batch, Lora());
+        return OperatorHidden(batch, null);
+    }
+
+    /// <summary>The same in ATen operators, handing on what attention reads of the tokens.</summary>
+    /// <param name="batch">N tokens of B sequences, none of them sharing rows.</param>
+    /// <param name="keysAndValues">Is given each layer's keys and values as they are made; null: nobody is.</param>
+    internal Tensor OperatorHidden(TokenBatch batch, KeyValueSink? keysAndValues)
+    {
         using var scope = NewDisposeScope();
         var x = Functional.embedding(Weight("embed"), batch.Ids);
         if (Config.Positions == PositionKind.Learned)
             x = x + Functional.embedding(Weight("positions"), batch.Positions);
-        var attention = new AttentionInputs(this, batch);
+        var attention = new AttentionInputs(this, batch, keysAndValues);
         var read = new LoraInputs(ActiveAdapters, batch);
         for (var layer = 0; layer < layers.Length; layer++)
         {
@@ -256,12 +264,13 @@ public sealed class Transformer : IDisposable
     {
         private readonly Transformer model;
         private readonly TokenBatch batch;
+        private readonly KeyValueSink? sink;
         private readonly Tensor? cos, sin;
         private readonly int heads, groups, width, size, length;
 
-        public AttentionInputs(Transformer model, TokenBatch batch)
+        public AttentionInputs(Transformer model, TokenBatch batch, KeyValueSink? sink)
         {
-            (this.model, this.batch) = (model, batch);
+            (this.model, this.batch, this.sink) = (model, batch, sink);
             (heads, groups, width) = (model.Config.NumHeads, model.Config.NumKeyValueHeads, model.Config.HeadDim);
             (size, length) = (batch.Sequences.Count, batch.MaxLength);
             if (model.rotary?.For(batch) is not { } angles)
@@ -282,8 +291,10 @@ public sealed class Transformer : IDisposable
                 queryKey = BlockOperators.Rotate(queryKey, cos, sin);
             var mask = model.CausalMask(length, model.Config.WindowOf(layer));
             var query = PerHead(queryKey.narrow(1, 0, heads));
-            var key = Share(PerHead(queryKey.narrow(1, heads, groups)));
-            var value = Share(PerHead(split.narrow(1, heads + groups, groups)));
+            var key = PerHead(queryKey.narrow(1, heads, groups));
+            var value = PerHead(split.narrow(1, heads + groups, groups));
+            sink?.Invoke(layer, key.view(size, groups, length, width), value.view(size, groups, length, width));
+            (key, value) = (Share(key), Share(value));
             var weights = baddbmm(mask.expand(size * heads, length, length), query, key.transpose(1, 2), 1, (float)(1 / Math.Sqrt(width))).softmax(-1);
             var mixed = weights.bmm(value).view(size, heads, length, width).transpose(1, 2).reshape(size * length, heads * width);
             return batch.UnpadIndex is null ? mixed : mixed.index_select(0, batch.UnpadIndex);

@@ -41,6 +41,9 @@ public sealed record PipelineOptions
     /// <summary>What the user sees of the device.</summary>
     public required string DeviceText { get; init; }
 
+    /// <inheritdoc cref="RunEnvironment.DecodesOnDevice"/>
+    internal bool DecodesOnDevice { get; init; }
+
     /// <summary>Whether the results are printed at the end.</summary>
     public bool ShowResults { get; init; } = true;
 
@@ -119,6 +122,7 @@ public sealed class Pipeline(Recipe recipe, PipelineOptions options, RunConsole 
             Time = time,
             Cancellation = cancellation,
             Resume = options.Resume,
+            DecodesOnDevice = options.DecodesOnDevice,
         };
         Preflight.Check(wanted, environment, Setting);
         return environment;

@@ -3,28 +3,23 @@ using LlmRL.Models;
 using LlmRL.Models.Lora;
 using LlmRL.Rollouts;
 using LlmRL.Tokenization;
-using TorchSharp;
 
 namespace LlmRL.Training;
 
-/// <summary>Samples completions of examples from a policy, with its own weights: on the CPU the rollout engine reads the buffer that training updates.</summary>
+/// <summary>Samples completions of examples from a policy, where it lives and with its own weights: the rollout engine reads the buffer that training updates.</summary>
 public sealed class PolicySampler : IDisposable
 {
     private readonly Transformer policy;
-    private readonly Transformer? hostCopy;
     private readonly MergedWeights? merged;
     private readonly StageContext context;
-    private readonly RolloutEngine engine;
+    private readonly IRolloutEngine engine;
 
     /// <summary>Prepares sampling.</summary>
     public PolicySampler(Transformer policy, StageContext context)
     {
         (this.policy, this.context) = (policy, context);
-        if (policy.Device.type != DeviceType.CPU)
-            hostCopy = new Transformer(policy.Config, trainable: false);
-        else if (policy.Adapters is { } adapters)
-            merged = new MergedWeights(policy, adapters);
-        engine = new RolloutEngine(merged?.Weights ?? (hostCopy ?? policy).DecoderWeights());
+        merged = policy.Adapters is { } adapters ? new MergedWeights(policy, adapters) : null;
+        engine = RolloutEngines.Of(policy, merged, message => context.Run.Console.Warn($"{context.Stage.Name}: {message}"), context.Run.DecodesOnDevice);
         WeightsChanged();
     }
 
@@ -53,22 +48,13 @@ public sealed class PolicySampler : IDisposable
         return rollout;
     }
 
-    /// <summary>
-    /// Call after the policy's weights changed. On the CPU there is nothing to do without adapters: the engine reads them where training writes them.
-    /// </summary>
-    public void WeightsChanged()
-    {
-        merged?.Refresh();
-        hostCopy?.Parameters.CopyFrom(policy.Parameters);
-        if (hostCopy is not null)
-            policy.Adapters?.MergeInto(hostCopy.Parameters);
-    }
+    /// <summary>Call after the policy's weights changed. Without adapters there is nothing to do: the engine reads them where training writes them.</summary>
+    public void WeightsChanged() => merged?.Refresh();
 
     /// <inheritdoc/>
     public void Dispose()
     {
         engine.Dispose();
         merged?.Dispose();
-        hostCopy?.Dispose();
     }
 }

@@ -58,6 +58,9 @@ public sealed class RunEnvironment
     /// <summary>Whether completions run on to their full length whatever is sampled, for measuring speed.</summary>
     public bool IgnoresStops { get; init; }
 
+    /// <summary>Whether tensor operators sample on the CPU too, as they do on other devices: for tests of what runs there.</summary>
+    internal bool DecodesOnDevice { get; init; }
+
     /// <summary>Opens a data set; the same source gives the same object.</summary>
     public IExampleSource Open(DataSource source)
     {

@@ -4,7 +4,7 @@ namespace LlmRL.Models.Lora;
 
 /// <summary>
 /// W + s·B·A of a model's targets for the rollouts, which read each weight once a token: two more products for every layer would slow them. Everything else is the
-/// model's own memory.
+/// model's own memory. On a device the merged weights are of the type that its operators read.
 /// </summary>
 internal sealed class MergedWeights : IDisposable
 {
@@ -12,18 +12,20 @@ internal sealed class MergedWeights : IDisposable
     private readonly LoraAdapters adapters;
     private readonly Dictionary<string, Tensor> merged = new(StringComparer.Ordinal);
 
-    /// <summary>Reserves memory for the targets of a model on the CPU.</summary>
+    /// <summary>Reserves memory for the targets of a model.</summary>
     public MergedWeights(Transformer model, LoraAdapters adapters)
     {
         (this.model, this.adapters) = (model, adapters);
         using var guard = no_grad();
         foreach (var linear in adapters.Linears)
-            merged.Add(linear.Name, empty_like(model.Parameters[linear.Name]).DetachFromDisposeScope());
-        Weights = model.DecoderWeights(merged);
+            merged.Add(linear.Name, empty_like(model.Weight(linear.Name)).DetachFromDisposeScope());
     }
 
-    /// <summary>The merged model's weights; valid after <see cref="Refresh"/>, until the adapters change.</summary>
-    public DecoderWeights Weights { get; }
+    /// <summary>The merged model's weights as the CPU's decoder reads them; valid after <see cref="Refresh"/>, until the adapters change.</summary>
+    public DecoderWeights Pointers() => model.DecoderWeights(merged);
+
+    /// <summary>A merged weight, or null where it has no adapter; valid likewise.</summary>
+    public Tensor? Find(string name) => merged.GetValueOrDefault(name);
 
     /// <summary>Merges the adapters as they are now.</summary>
     public void Refresh()
@@ -31,7 +33,7 @@ internal sealed class MergedWeights : IDisposable
         using var guard = no_grad();
         foreach (var linear in adapters.Linears)
         {
-            merged[linear.Name].copy_(model.Parameters[linear.Name]);
+            merged[linear.Name].copy_(model.Weight(linear.Name));
             adapters.AddTo(linear, merged[linear.Name]);
         }
     }

@@ -1,0 +1,152 @@
+using LlmRL.Models;
+using LlmRL.Models.Lora;
+using LlmRL.Native;
+using LlmRL.Rollouts.Cpu;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmRL.Rollouts.Device;
+
+/// <summary>
+/// Samples completions where the model lives, in tensor operators, its weights read where training writes them. On CUDA a step is a graph, one for each length of the cache
+/// that is read. Tokens are those of <see cref="RolloutEngine"/> up to rounding: how a product sums depends on how many rows it has.
+/// </summary>
+internal sealed class DeviceRolloutEngine : IRolloutEngine
+{
+    private const int DefaultSlots = 256;
+
+    private readonly Transformer model;
+    private readonly MergedWeights? merged;
+    private readonly Action<string> warn;
+    private readonly Dictionary<int, DeviceGraph> graphs = [];
+    private readonly RotaryTables? rotary;
+    private DeviceWeights? weights;
+    private DecodeState? state;
+    private DecodeStep? step;
+    private SamplingOptions? recorded;
+    private int busy;
+
+    /// <summary>Makes an engine on a model, which must outlive it.</summary>
+    /// <param name="model">The model, weights and adapters read at every step.</param>
+    /// <param name="merged">Where the model has adapters: their merged weights, refreshed by the caller.</param>
+    /// <param name="warn">Is told once where a step cannot be recorded.</param>
+    /// <param name="maxSlots">Most samples decoded at once; 0 chooses. Memory may lower it in a call.</param>
+    public DeviceRolloutEngine(Transformer model, MergedWeights? merged = null, Action<string>? warn = null, int maxSlots = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(maxSlots);
+        (this.model, this.merged, this.warn) = (model, merged, warn ?? (_ => { }));
+        MaxSlots = maxSlots > 0 ? maxSlots : DefaultSlots;
+        rotary = model.Config.Positions == PositionKind.Rotary ? new RotaryTables(model.Config, model.Device) : null;
+    }
+
+    /// <inheritdoc/>
+    public int MaxSlots { get; }
+
+    /// <summary>Whether steps are recorded where the device can.</summary>
+    internal bool UsesGraphs { get; init; } = true;
+
+    /// <summary>How many graphs are recorded now.</summary>
+    internal int RecordedGraphs => graphs.Values.Count(graph => graph.IsRecorded);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<Completion> Generate(
+        IReadOnlyList<int[]> prompts, int samplesPerPrompt, SamplingOptions options, SampleKey key, Action<Completion>? onFinished = null,
+        CancellationToken cancellation = default, IReadOnlyList<ulong>? promptKeys = null)
+    {
+        RolloutChecks.Check(model.Config, prompts, samplesPerPrompt, options, promptKeys);
+        if (prompts.Count == 0)
+            return [];
+        if (Interlocked.Exchange(ref busy, 1) != 0)
+            throw new InvalidOperationException("The engine is generating already: use one engine per thread, or one call at a time.");
+        try
+        {
+            using var guard = no_grad();
+            using var scope = NewDisposeScope();
+            var samples = checked(prompts.Count * samplesPerPrompt);
+            Prepare(options, prompts.Max(prompt => prompt.Length) + options.MaxNewTokens, samples);
+            var request = new RolloutRequest(prompts, samplesPerPrompt, options, key, promptKeys, onFinished);
+            return new DeviceRun(state!, new PromptPrefill(model, state!), request, RunStep).Run(cancellation);
+        }
+        catch
+        {
+            // Numbers that are not finite must not stay in the cache: a hidden position weighs 0, and 0 · NaN is NaN.
+            Forget();
+            throw;
+        }
+        finally
+        {
+            Volatile.Write(ref busy, 0);
+        }
+    }
+
+    /// <summary>Frees cache and graphs.</summary>
+    public void Dispose()
+    {
+        Forget();
+        rotary?.Dispose();
+    }
+
+    /// <summary>Makes slots, unless those of the last call do, and drops graphs of another step.</summary>
+    private void Prepare(SamplingOptions options, int longest, int samples)
+    {
+        var current = new DeviceWeights(model, merged);
+        var marksSeen = options.RepetitionPenalty != 1;
+        var length = LengthBuckets.Of(longest);
+        var shape = new DecodeShape(ChooseSlots(options, length, samples, current.ElementSize), length, options.MaxNewTokens);
+        if (state is null || weights is null || !state.Shape.Holds(shape) || marksSeen != (state.Seen is not null) || !current.LieWhere(weights))
+        {
+            Forget();
+            state = new DecodeState(model.Config, shape, current.ComputeType, model.Device, marksSeen);
+            weights = current;
+        }
+
+        if (step is not null && recorded is not null && StepsAlike(options, recorded))
+            return;
+        DropGraphs();
+        recorded = options;
+        step = new DecodeStep(model.Config, weights, state, new DeviceSampler(options, model.Config.VocabSize, state), rotary?.UpTo(state.Shape.Length));
+    }
+
+    private void RunStep(int length)
+    {
+        if (!graphs.TryGetValue(length, out var graph))
+        {
+            var made = step!;
+            graphs[length] = graph = new DeviceGraph(model.Device, () => made.Run(length), Warn, graphs.Values.FirstOrDefault(), UsesGraphs);
+        }
+
+        graph.Run();
+    }
+
+    private void Warn(string reason) => warn($"decoding goes on without CUDA graphs: a step could not be recorded ({reason})");
+
+    /// <summary>Whether a step made for some options is the same for others: their numbers are part of it, but not the stop ids themselves.</summary>
+    private static bool StepsAlike(SamplingOptions one, SamplingOptions other) =>
+        one with { StopIds = other.StopIds } == other && one.StopIds.Count > 0 == other.StopIds.Count > 0;
+
+    private void Forget()
+    {
+        DropGraphs();
+        state?.Dispose();
+        (state, step, recorded) = (null, null, null);
+    }
+
+    private void DropGraphs()
+    {
+        foreach (var graph in graphs.Values)
+            graph.Dispose();
+        graphs.Clear();
+    }
+
+    /// <summary>Slots may take half of the memory that is free, or that the process may use.</summary>
+    private int ChooseSlots(SamplingOptions options, int length, int samples, int elementSize)
+    {
+        long Bytes(int positions) => DecodeState.BytesPerSlot(model.Config, positions, options, elementSize);
+        var free = model.Device.type == DeviceType.CUDA
+            ? cuda.mem_get_info().Free + (state is null ? 0 : Bytes(state.Shape.Length) * state.Shape.Slots)
+            : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        // One row more than slots keeps a prompt.
+        var affordable = free / 2 / Bytes(length) - 1;
+        return (int)Math.Max(1, Math.Min(affordable, Math.Min(MaxSlots, samples)));
+    }
+}
