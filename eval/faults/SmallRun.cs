@@ -46,13 +46,14 @@ internal sealed class SmallRun
     /// <param name="set">Settings that differ from the file's.</param>
     /// <param name="cancellation">Asks it to stop.</param>
     /// <param name="time">The clock; the system's unless given.</param>
+    /// <param name="decodesOnDevice">Whether tensor operators sample, as they do on a GPU.</param>
     /// <returns>What the user saw.</returns>
-    public string Run(bool resume = false, string[]? set = null, CancellationToken cancellation = default, TimeProvider? time = null)
+    public string Run(bool resume = false, string[]? set = null, CancellationToken cancellation = default, TimeProvider? time = null, bool decodesOnDevice = false)
     {
         using var output = new StringWriter();
         time ??= TimeProvider.System;
         using var console = RunConsole.Create(output, time, live: false);
-        var options = new PipelineOptions { Out = Root, Device = CPU, DeviceText = "cpu", RecipeFile = RecipeFile, Resume = resume, ShowResults = false };
+        var options = new PipelineOptions { Out = Root, Device = CPU, DeviceText = "cpu", RecipeFile = RecipeFile, Resume = resume, ShowResults = false, DecodesOnDevice = decodesOnDevice };
         new Pipeline(RecipeBinder.Load<Recipe>(RecipeFile, set ?? []), options, console, time).Run(cancellation);
         return output.ToString();
     }

@@ -42,13 +42,19 @@ internal sealed class DeviceChecks(string models, Device device)
         new("loss/ppo", checks => checks.Online(new Ppo { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null! })),
         new("optimizer/adamw", checks => checks.Optimizer()),
         new("bf16/operators", checks => checks.Bf16()),
-        new("sampling/tokens", checks => checks.SampledTokens()),
         new("sampling/log_probs", checks => checks.SampledLogProbs()),
+        .. Architectures.Select(name => KeyValuePair.Create<string, Func<DeviceChecks, Finding>>($"decode/{name}", checks => checks.Decoding.Tokens(name))),
+        new("decode/options", checks => checks.Decoding.Options(ForAllElse)),
+        new("decode/log_probs", checks => checks.Decoding.LogProbs(ForAllElse)),
+        new("decode/graphs", checks => checks.Decoding.Graphs(ForAllElse)),
+        new("decode/memory", checks => checks.Decoding.Memory(ForAllElse)),
         new("repeat/gradient", checks => checks.Repeat()),
         new("memory/tensors", checks => checks.LiveTensors()),
         new("memory/device", checks => checks.DeviceMemory()),
         new("memory/exhausted", checks => checks.Exhausted()),
     ]);
+
+    private DecodeChecks Decoding => new(device, (onDevice, name) => Model(onDevice ? Side.Device : Side.Kernels, name));
 
     private Finding Logits(string architecture)
     {
@@ -150,18 +156,6 @@ internal sealed class DeviceChecks(string models, Device device)
         }
 
         return new("largest difference ÷ largest number, of seven operators", largest, Bf16Tolerance);
-    }
-
-    /// <summary>Sampling reads a copy of the device's weights in host memory: the tokens must be those of the same weights on the CPU.</summary>
-    private Finding SampledTokens()
-    {
-        using var expected = Model(Side.Kernels, ForAllElse);
-        using var actual = Model(Side.Device, ForAllElse);
-        using var copy = new Transformer(actual.Config, trainable: false);
-        copy.Parameters.CopyFrom(actual.Parameters);
-        var (here, there) = (CheckInputs.Sample(expected), CheckInputs.Sample(copy));
-        var tokens = here.Zip(there).Sum(pair => pair.First.Tokens.Zip(pair.Second.Tokens).Count(tokens => tokens.First != tokens.Second));
-        return new($"differing tokens of {here.Sum(completion => completion.Tokens.Length)}", tokens, 0);
     }
 
     private Finding SampledLogProbs()
