@@ -1,5 +1,6 @@
 using System.Numerics;
 using LlmRL.Models;
+using LlmRL.Models.Kernels;
 using LlmRL.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -58,7 +59,7 @@ public sealed class AdamW : IDisposable
     public Tensor SquaredMoment { get; }
 
     /// <summary>Whether the step is one pass of vector code over host memory. Otherwise it composes ATen operators: on other devices, and to test those on the CPU.</summary>
-    internal bool UsesKernels { get => field && parameters.Values.device_type == DeviceType.CPU; set; } = true;
+    internal bool UsesKernels { get => field && parameters.Values.device_type == DeviceType.CPU; set; } = CpuKernels.AreWanted;
 
     /// <summary>Takes one step and zeroes the gradients.</summary>
     /// <param name="learningRate">lr of this step.</param>
@@ -85,7 +86,10 @@ public sealed class AdamW : IDisposable
         StepCount++;
         var scale = options.MaxGradNorm > 0 ? Math.Min(1, options.MaxGradNorm / (norm + 1e-6)) : 1;
         if (UsesKernels)
+        {
             StepOnCpu(learningRate, scale);
+            parameters.MarkChanged();
+        }
         else
             StepOnDevice(learningRate, scale);
         parameters.ZeroGradients();
