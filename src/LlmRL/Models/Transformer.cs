@@ -120,7 +120,7 @@ public sealed class Transformer : IDisposable
         if (batch.HasSharedPrefixes && !SharesPrefixes)
             return Unshared(batch);
         if (UsesKernels)
-            return (fused ??= Fused()).Hidden(batch, Lora());
+            return (fused ??= Fused()).Hidden(batch, Lora(), GradientCheckpointing);
         return Operators.Hidden(batch, ActiveAdapters);
     }
 
