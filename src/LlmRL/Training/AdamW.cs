@@ -31,7 +31,7 @@ public sealed record AdamWOptions
 /// m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; θ ← θ − lr·λθ − lr·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε).
 /// The gradient is scaled by min(1, max_norm/(‖g‖ + 1e-6)) on the way, as PyTorch's <c>clip_grad_norm_</c> does.
 /// </summary>
-public sealed class AdamW : IDisposable
+public sealed partial class AdamW : IDisposable
 {
     /// <summary>Elements per task: a fixed number, so that sums do not depend on how many cores there are.</summary>
     private const int Chunk = 1 << 16;
@@ -86,12 +86,12 @@ public sealed class AdamW : IDisposable
         StepCount++;
         var scale = options.MaxGradNorm > 0 ? Math.Min(1, options.MaxGradNorm / (norm + 1e-6)) : 1;
         if (UsesKernels)
-        {
             StepOnCpu(learningRate, scale);
-            parameters.MarkChanged();
-        }
+        else if (UsesFusedOperator)
+            StepFused(learningRate, scale);
         else
             StepOnDevice(learningRate, scale);
+        parameters.MarkChanged();
         parameters.ZeroGradients();
         return norm;
     }
