@@ -27,8 +27,8 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
     {
         var config = settings.ReadConfig();
         var shape = settings.Shape(phase, config);
-        var free = FreeDeviceBytes();
-        var limit = new MachineLimit(device, (long)TransformerCost.WeightBytes(config), settings.MatrixSize);
+        var (free, dtype) = (FreeDeviceBytes(), WeightTypes.Choose(settings.Dtype, device));
+        var limit = new MachineLimit(device, (long)TransformerCost.WeightBytes(config), settings.MatrixSize, dtype);
         limit.Measure();
         ProcessMemory.ForgetPeak();
         var steps = Steps(phase, shape);
@@ -59,6 +59,8 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
         Phase = Name(phase),
         Model = settings.ModelName,
         Device = deviceText,
+        Dtype = WeightTypes.Name(WeightTypes.Choose(settings.Dtype, device)),
+        GradientCheckpointing = settings.GradientCheckpointing,
         SecondsPerStep = new(0, 0, 0),
         Flops = PhaseCost.Flops(phase, config, shape),
         Shape = shape,
@@ -190,8 +192,8 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
         var policy = LlmRL.Recipes.Recipe.BaseModel;
         var reward = new RegexReward { Pattern = text.RewardPattern };
         var lora = settings.LoraRank is { } rank ? new LoraOptions { R = rank, Alpha = 2 * rank } : null;
-        OnlineStage Online(OnlineStage stage) => stage with { Lora = lora, MaxCompletionLength = shape.CompletionLength, PromptsPerStep = shape.Batch, LogCompletionsSteps = 0, LearningRate = LearningRate };
-        OfflineStage Offline(OfflineStage stage) => stage with { Lora = lora, BatchSize = shape.Batch, LearningRate = LearningRate };
+        OnlineStage Online(OnlineStage stage) => stage with { Dtype = settings.Dtype, GradientCheckpointing = settings.GradientCheckpointing, Lora = lora, MaxCompletionLength = shape.CompletionLength, PromptsPerStep = shape.Batch, LogCompletionsSteps = 0, LearningRate = LearningRate };
+        OfflineStage Offline(OfflineStage stage) => stage with { Dtype = settings.Dtype, GradientCheckpointing = settings.GradientCheckpointing, Lora = lora, BatchSize = shape.Batch, LearningRate = LearningRate };
         return phase switch
         {
             BenchPhase.Sft => Offline(new Sft { Name = StageName, Steps = steps, Data = data }),

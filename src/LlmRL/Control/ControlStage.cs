@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using LlmRL.Algorithms;
+using LlmRL.Models;
 using LlmRL.Recipes.Binding;
 using LlmRL.Runs;
 using LlmRL.Training;
@@ -53,6 +54,10 @@ public sealed record ControlStage : TrainingStage, IValidated
     {
         if (NumEnvs < 2 && Algorithm is ControlReinforce { Baseline: BaselineKind.LeaveOneOut })
             yield return (nameof(NumEnvs), $"{NumEnvs}; baseline: leave_one_out compares the episodes of a phase with each other, give it 2 or more");
+        if (Dtype == WeightType.Bfloat16)
+            yield return (nameof(Dtype), "a control stage's networks are small and float32; remove it");
+        if (GradientCheckpointing)
+            yield return (nameof(GradientCheckpointing), "a control stage's networks have no layers worth computing again; remove it");
     }
 
     /// <inheritdoc/>

@@ -15,11 +15,12 @@ public static class RolloutEngines
 
     /// <summary>The same of a model that may have adapters.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="merged">Its adapters' merged weights; null: it has none.</param>
+    /// <param name="merged">Its adapters' merged weights for that engine; null: it has none.</param>
     /// <param name="warn">Is told what goes slower than it could.</param>
     /// <param name="onDevice">Whether operators decode on the CPU too, as they do elsewhere.</param>
     internal static IRolloutEngine Of(Transformer model, MergedWeights? merged, Action<string>? warn, bool onDevice) =>
-        onDevice || model.Device.type != DeviceType.CPU
-            ? new DeviceRolloutEngine(model, merged, warn)
-            : new RolloutEngine(merged?.Pointers() ?? model.DecoderWeights());
+        onDevice || DecodesOnDevice(model) ? new DeviceRolloutEngine(model, merged, warn) : new RolloutEngine(merged?.Pointers() ?? model.DecoderWeights());
+
+    /// <summary>Whether a model is sampled from in operators on its device.</summary>
+    internal static bool DecodesOnDevice(Transformer model) => model.Device.type != DeviceType.CPU;
 }

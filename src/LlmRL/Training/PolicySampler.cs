@@ -18,8 +18,9 @@ public sealed class PolicySampler : IDisposable
     public PolicySampler(Transformer policy, StageContext context)
     {
         (this.policy, this.context) = (policy, context);
-        merged = policy.Adapters is { } adapters ? new MergedWeights(policy, adapters) : null;
-        engine = RolloutEngines.Of(policy, merged, message => context.Run.Console.Warn($"{context.Stage.Name}: {message}"), context.Run.DecodesOnDevice);
+        var onDevice = context.Run.DecodesOnDevice || RolloutEngines.DecodesOnDevice(policy);
+        merged = policy.Adapters is { } adapters ? new MergedWeights(policy, adapters, onDevice) : null;
+        engine = RolloutEngines.Of(policy, merged, message => context.Run.Console.Warn($"{context.Stage.Name}: {message}"), onDevice);
         WeightsChanged();
     }
 

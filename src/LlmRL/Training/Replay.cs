@@ -24,9 +24,11 @@ public sealed class Replay : IDisposable
         var recipe = RecipeBinder.Load<Recipe>(Path.Combine(folder, SavedBatch.RecipeName));
         stage = recipe.Stages.FirstOrDefault(candidate => candidate.Name == saved.Stage)
             ?? throw new BadInputException($"{folder}: its recipe has no stage '{saved.Stage}'; the folder was put together from two runs.");
-        policy = ModelFolder.Load(Path.Combine(folder, SavedBatch.PolicyFolder), scalarHead: stage is RewardModel, device: device);
+        // On the CPU whatever ran on a GPU is replayed in float32.
+        var dtype = device.type == TorchSharp.DeviceType.CUDA ? WeightTypes.Choose((stage as TrainingStage)?.Dtype ?? WeightType.Float32, device) : ScalarType.Float32;
+        policy = ModelFolder.Load(Path.Combine(folder, SavedBatch.PolicyFolder), scalarHead: stage is RewardModel, device: device, dtype: dtype);
         if (ModelFolder.IsModel(Path.Combine(folder, SavedBatch.ValueFolder)))
-            value = ModelFolder.Load(Path.Combine(folder, SavedBatch.ValueFolder), scalarHead: true, device: device);
+            value = ModelFolder.Load(Path.Combine(folder, SavedBatch.ValueFolder), scalarHead: true, device: device, dtype: dtype);
     }
 
     /// <summary>Replays the batch of a folder.</summary>

@@ -10,15 +10,19 @@ internal sealed class MergedWeights : IDisposable
 {
     private readonly Transformer model;
     private readonly LoraAdapters adapters;
+    private readonly bool onDevice;
     private readonly Dictionary<string, Tensor> merged = new(StringComparer.Ordinal);
 
     /// <summary>Reserves memory for the targets of a model.</summary>
-    public MergedWeights(Transformer model, LoraAdapters adapters)
+    /// <param name="model">The model.</param>
+    /// <param name="adapters">Its adapters.</param>
+    /// <param name="onDevice">Whether operators read them, in the type that the model computes in; otherwise the CPU's decoder does, in float32.</param>
+    public MergedWeights(Transformer model, LoraAdapters adapters, bool onDevice = false)
     {
-        (this.model, this.adapters) = (model, adapters);
+        (this.model, this.adapters, this.onDevice) = (model, adapters, onDevice);
         using var guard = no_grad();
         foreach (var linear in adapters.Linears)
-            merged.Add(linear.Name, empty_like(model.Weight(linear.Name)).DetachFromDisposeScope());
+            merged.Add(linear.Name, empty_like(Base(linear)).DetachFromDisposeScope());
     }
 
     /// <summary>The merged model's weights as the CPU's decoder reads them; valid after <see cref="Refresh"/>, until the adapters change.</summary>
@@ -33,7 +37,7 @@ internal sealed class MergedWeights : IDisposable
         using var guard = no_grad();
         foreach (var linear in adapters.Linears)
         {
-            merged[linear.Name].copy_(model.Weight(linear.Name));
+            merged[linear.Name].copy_(Base(linear));
             adapters.AddTo(linear, merged[linear.Name]);
         }
     }
@@ -43,4 +47,6 @@ internal sealed class MergedWeights : IDisposable
         foreach (var tensor in merged.Values)
             tensor.Dispose();
     }
+
+    private Tensor Base(LoraLinear linear) => onDevice ? model.Weight(linear.Name) : model.Parameters[linear.Name];
 }

@@ -54,7 +54,7 @@ internal sealed class CacheAttention
         else
         {
             var scores = (grouped * (1 / Math.Sqrt(width))).matmul(keys.transpose(2, 3)) + mask;
-            mixed = scores.softmax(-1).matmul(values);
+            mixed = scores.softmax(-1, ScalarType.Float32).to_type(type).matmul(values);
         }
 
         return mixed.reshape(slots, heads * width);

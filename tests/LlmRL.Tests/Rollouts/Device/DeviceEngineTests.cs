@@ -150,6 +150,32 @@ public sealed class DeviceEngineTests
         }
     }
 
+    [Theory]
+    [InlineData("llama-grouped")]
+    [InlineData("gpt2")]
+    [InlineData("qwen3-window")]
+    public void Bfloat16_is_decoded_as_it_is_trained(string shape)
+    {
+        using var model = new Transformer(TestShapes.Of(shape) with { InitializerRange = 0.15 }, dtype: ScalarType.BFloat16);
+        model.Parameters.Initialize(model.Config, 5);
+        using var device = new DeviceRolloutEngine(model, maxSlots: 5);
+        var prompts = Prompts(model, 4);
+        Check();
+        // The copy that passes read follows the float32 weights, and so does decoding.
+        model.Parameters.Initialize(model.Config with { InitializerRange = 0.1 }, 6);
+        Check();
+
+        void Check()
+        {
+            var differences = new List<double>();
+            foreach (var completion in device.Generate(prompts, 3, new SamplingOptions { MaxNewTokens = 30 }, Key))
+                differences.AddRange(Tiny.LogProbs(model, prompts[completion.PromptIndex], completion.Tokens, 1).Zip(completion.LogProbs, (e, a) => (double)Math.Abs(e - a)));
+            // Eight bits: logits of size 4 are rounded to 1/64.
+            Assert.InRange(differences.Average(), 0, 0.02);
+            Assert.InRange(differences.Max(), 0, 0.2);
+        }
+    }
+
     [Fact]
     public void Finished_samples_are_reported_once_while_others_run()
     {

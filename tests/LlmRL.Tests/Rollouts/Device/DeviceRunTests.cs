@@ -27,7 +27,7 @@ public sealed class DeviceRunTests : IDisposable
     public void Adapters_are_sampled_from_as_they_are_trained(string shape)
     {
         using var test = new LoraCase(shape, new LoraOptions { R = 3, Alpha = 7 });
-        using var merged = new MergedWeights(test.Model, test.Adapters);
+        using var merged = new MergedWeights(test.Model, test.Adapters, onDevice: true);
         merged.Refresh();
         using var device = new DeviceRolloutEngine(test.Model, merged, maxSlots: 5);
         int[][] prompts = [[5, 1, 70, 33, 2], [40], [7, 7, 3, 60, 21, 8, 8, 8, 12]];
