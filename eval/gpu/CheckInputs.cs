@@ -52,7 +52,7 @@ internal static class CheckInputs
     /// <summary>Samples from a model on the CPU.</summary>
     public static IReadOnlyList<Completion> Sample(Transformer policy)
     {
-        using var engine = RolloutEngines.Of(policy);
+        using var engine = new RolloutEngine(policy.DecoderWeights());
         return engine.Generate([.. Enumerable.Range(0, Prompts).Select(i => Prompt(policy, i))], Group, new SamplingOptions { MaxNewTokens = MaxNewTokens }, new SampleKey(8, 0));
     }
 

@@ -95,7 +95,7 @@ internal sealed class DecodeChecks(Device device, Func<bool, string, Transformer
     {
         using var here = load(false, architecture);
         using var there = load(true, architecture);
-        using var cpu = RolloutEngines.Of(here);
+        using var cpu = new RolloutEngine(here.DecoderWeights());
         using var engine = new DeviceRolloutEngine(there, maxSlots: Slots);
         var prompts = Prompts(here);
         var (wrong, parted, difference) = (new List<string>(), 0, 0.0);

@@ -1,4 +1,5 @@
 using LlmRL.Models;
+using LlmRL.Models.Kernels;
 using LlmRL.Models.Lora;
 using LlmRL.Rollouts.Device;
 using TorchSharp;
@@ -21,6 +22,6 @@ public static class RolloutEngines
     internal static IRolloutEngine Of(Transformer model, MergedWeights? merged, Action<string>? warn, bool onDevice) =>
         onDevice || DecodesOnDevice(model) ? new DeviceRolloutEngine(model, merged, warn) : new RolloutEngine(merged?.Pointers() ?? model.DecoderWeights());
 
-    /// <summary>Whether a model is sampled from in operators on its device.</summary>
-    internal static bool DecodesOnDevice(Transformer model) => model.Device.type != DeviceType.CPU;
+    /// <summary>Whether a model is sampled from in operators on its device, as it is on every device where the CPU's kernels do not run or are not wanted.</summary>
+    internal static bool DecodesOnDevice(Transformer model) => model.Device.type != DeviceType.CPU || !CpuKernels.AreWanted;
 }

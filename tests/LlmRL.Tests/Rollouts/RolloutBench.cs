@@ -2,6 +2,7 @@ using System.Diagnostics;
 using LlmRL.Models;
 using LlmRL.Numerics;
 using LlmRL.Rollouts;
+using LlmRL.Rollouts.Device;
 
 namespace LlmRL.Tests.Rollouts;
 
@@ -17,6 +18,25 @@ internal static class RolloutBench
     {
         using var model = TestModel.Random(config, 0.02);
         using var engine = new RolloutEngine(model.Weights, maxSlots);
+        var (rate, spread) = Rate(engine, config, prompts, samples, repeats);
+        double head = (double)config.VocabSize * config.HiddenSize, width = config.HiddenSize, inner = config.IntermediateSize;
+        var weights = config.NumLayers * (4 * width * width + 3 * width * inner) + head;
+        return $"{name}: {prompts} prompts x {samples}, slots {engine.MaxSlots}: {rate:F0} tok/s ({spread}), "
+            + $"{2 * weights * rate / 1e9:F0} GFLOP/s in products; bare product {ProductSpeed(config, Math.Min(prompts * samples, engine.MaxSlots)):F0} GFLOP/s";
+    }
+
+    /// <summary>The same in tensor operators, as on a GPU.</summary>
+    public static string MeasureOnDevice(string name, ModelConfig config, int prompts, int samples, int repeats = 5)
+    {
+        using var model = new Transformer(config, trainable: false);
+        model.Parameters.Initialize(config, 1);
+        using var engine = new DeviceRolloutEngine(model);
+        var (rate, spread) = Rate(engine, config, prompts, samples, repeats);
+        return $"{name}: {prompts} prompts x {samples} in tensor operators: {rate:F0} tok/s ({spread})";
+    }
+
+    private static (double Median, string Spread) Rate(IRolloutEngine engine, ModelConfig config, int prompts, int samples, int repeats)
+    {
         var random = new RandomStream(1);
         int[][] ids = [.. Enumerable.Range(0, prompts).Select(_ => Enumerable.Range(0, 32).Select(_ => random.Next(0, config.VocabSize)).ToArray())];
         var options = new SamplingOptions { MaxNewTokens = 128 };
@@ -30,11 +50,7 @@ internal static class RolloutBench
         }
 
         rates.Sort();
-        double head = (double)config.VocabSize * config.HiddenSize, width = config.HiddenSize, inner = config.IntermediateSize;
-        var weights = config.NumLayers * (4 * width * width + 3 * width * inner) + head;
-        var rate = rates[rates.Count / 2];
-        return $"{name}: {prompts} prompts x {samples}, slots {engine.MaxSlots}: {rate:F0} tok/s (min {rates[0]:F0}, max {rates[^1]:F0}), "
-            + $"{2 * weights * rate / 1e9:F0} GFLOP/s in products; bare product {ProductSpeed(config, Math.Min(prompts * samples, engine.MaxSlots)):F0} GFLOP/s";
+        return (rates[rates.Count / 2], $"min {rates[0]:F0}, max {rates[^1]:F0}");
     }
 
     // The MLP's up product alone, on all threads, weights in a cache.

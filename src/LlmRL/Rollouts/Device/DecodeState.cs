@@ -10,8 +10,8 @@ namespace LlmRL.Rollouts.Device;
 /// <param name="NewTokens">M: tokens of a completion.</param>
 internal readonly record struct DecodeShape(int Slots, int Length, int NewTokens)
 {
-    /// <summary>Whether this one has room for another, and at most twice its slots: all slots take part in every step.</summary>
-    public bool Holds(DecodeShape other) => Slots >= other.Slots && Slots <= 2 * other.Slots && Length >= other.Length && NewTokens >= other.NewTokens;
+    /// <summary>Whether sequences and completions of so many tokens fit.</summary>
+    public bool Holds(int length, int newTokens) => Length >= length && NewTokens >= newTokens;
 }
 
 /// <summary>

@@ -91,12 +91,14 @@ internal sealed class DeviceRolloutEngine : IRolloutEngine
     {
         var current = new DeviceWeights(model, merged);
         var marksSeen = options.RepetitionPenalty != 1;
+        var wanted = Math.Min(MaxSlots, samples);
         var length = LengthBuckets.Of(longest);
-        var shape = new DecodeShape(ChooseSlots(options, length, samples, current.ElementSize), length, options.MaxNewTokens);
-        if (state is null || weights is null || !state.Shape.Holds(shape) || marksSeen != (state.Seen is not null) || !current.LieWhere(weights))
+        var serves = state is not null && weights is not null && marksSeen == (state.Seen is not null) && state.Shape.Holds(length, options.MaxNewTokens) && current.LieWhere(weights);
+        if (!serves || !IsRightSize(wanted, () => ChooseSlots(wanted, length, options, current.ElementSize)))
         {
+            var slots = ChooseSlots(wanted, length, options, current.ElementSize);
             Forget();
-            state = new DecodeState(model.Config, shape, current.ComputeType, model.Device, marksSeen);
+            state = new DecodeState(model.Config, new DecodeShape(slots, length, options.MaxNewTokens), current.ComputeType, model.Device, marksSeen);
             weights = current;
         }
 
@@ -104,7 +106,7 @@ internal sealed class DeviceRolloutEngine : IRolloutEngine
             return;
         DropGraphs();
         recorded = options;
-        step = new DecodeStep(model.Config, weights, state, new DeviceSampler(options, model.Config.VocabSize, state), rotary?.UpTo(state.Shape.Length));
+        step = new DecodeStep(model.Config, weights!, state!, new DeviceSampler(options, model.Config.VocabSize, state!), rotary?.UpTo(state!.Shape.Length));
     }
 
     private void RunStep(int length)
@@ -138,15 +140,24 @@ internal sealed class DeviceRolloutEngine : IRolloutEngine
         graphs.Clear();
     }
 
-    /// <summary>Slots may take half of the memory that is free, or that the process may use.</summary>
-    private int ChooseSlots(SamplingOptions options, int length, int samples, int elementSize)
+    /// <summary>
+    /// Whether there are as many slots as are wanted, or nearly as many as memory allows, and not more than twice as many: all take part in every step. What is free changes
+    /// with every step of training, and making slots anew costs more than a few of them bring.
+    /// </summary>
+    private bool IsRightSize(int wanted, Func<int> affordable)
+    {
+        var slots = state!.Shape.Slots;
+        return slots <= 2 * wanted && (slots >= wanted || slots * 5 / 4 >= affordable());
+    }
+
+    /// <summary>As many slots as are wanted, if they take no more than half of the memory that is free, or that the process may use.</summary>
+    private int ChooseSlots(int wanted, int length, SamplingOptions options, int elementSize)
     {
         long Bytes(int positions) => DecodeState.BytesPerSlot(model.Config, positions, options, elementSize);
         var free = model.Device.type == DeviceType.CUDA
             ? cuda.mem_get_info().Free + (state is null ? 0 : Bytes(state.Shape.Length) * state.Shape.Slots)
             : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         // One row more than slots keeps a prompt.
-        var affordable = free / 2 / Bytes(length) - 1;
-        return (int)Math.Max(1, Math.Min(affordable, Math.Min(MaxSlots, samples)));
+        return (int)Math.Clamp(free / 2 / Bytes(length) - 1, 1, wanted);
     }
 }

@@ -37,9 +37,9 @@ internal sealed class DeviceSampler(SamplingOptions options, int vocabulary, Dec
         var plain = state.Logits;
         var known = plain.narrow(1, 0, vocabulary);
         known.copy_(logits);
-        var max = known.amax([1], keepdim: true);
         // A NaN goes through both, an infinity through one of them.
-        var finite = max.isfinite().logical_and(known.amin([1], keepdim: true).isfinite()).squeeze(1);
+        var (min, max) = Ops.Call2("aten::aminmax", known, 1, true);
+        var finite = max.isfinite().logical_and(min.isfinite()).squeeze(1);
         var (weights, blocks, total) = Exponentials(plain, max);
         var logTotal = total.log();
         var source = Modify(plain, sampled);
@@ -64,7 +64,10 @@ internal sealed class DeviceSampler(SamplingOptions options, int vocabulary, Dec
     /// <summary>e^((x − max)/T) (S, V'), its sums over blocks (S, V'/256) and over all (S, 1), float64 both.</summary>
     private (Tensor Weights, Tensor Blocks, Tensor Total) Exponentials(Tensor x, Tensor max)
     {
-        var weights = (x - max).mul_(inverseTemperature).exp_();
+        var weights = x - max;
+        if (inverseTemperature != 1)
+            weights.mul_(inverseTemperature);
+        weights.exp_();
         var blocks = weights.view(weights.size(0), -1, Block).sum(2).to_type(ScalarType.Float64);
         return (weights, blocks, blocks.sum(1, keepdim: true));
     }
