@@ -72,6 +72,7 @@ public sealed class RolloutEngine : IDisposable
         }
         finally
         {
+            _decoder.ReleaseLogits();
             Volatile.Write(ref _busy, 0);
         }
     }
