@@ -57,8 +57,16 @@ public sealed class StageContext
     public IEnumerable<double> Logged(string metric) => MetricsReader.Read(Run.Directory.MetricsPath)
         .Where(row => row.Stage == Stage.Name && row.Values.ContainsKey(metric)).Select(row => row.Values[metric]);
 
-    /// <summary>All metrics of this stage's last logged step.</summary>
-    public OrderedDictionary<string, double> LoggedLast() => MetricsReader.Read(Run.Directory.MetricsPath).Last(row => row.Stage == Stage.Name).Values;
+    /// <summary>All metrics of this stage's last logged step, without those on held-out rows.</summary>
+    public OrderedDictionary<string, double> LoggedLast() =>
+        MetricsReader.Read(Run.Directory.MetricsPath).Last(row => row.Stage == Stage.Name && !row.Values.Keys.Any(HeldOutSchedule.IsHeldOut)).Values;
+
+    /// <summary>What this stage has logged so far, in order.</summary>
+    public IEnumerable<string> LoggedNames() => MetricsReader.Read(Run.Directory.MetricsPath).Where(row => row.Stage == Stage.Name).SelectMany(row => row.Values.Keys).Distinct();
+
+    /// <summary>The metrics on held-out rows that this stage logged after a step; null where there are none.</summary>
+    public OrderedDictionary<string, double>? LoggedEvaluation(int step) =>
+        MetricsReader.Read(Run.Directory.MetricsPath).LastOrDefault(row => row.Stage == Stage.Name && row.Step == step && row.Values.Keys.Any(HeldOutSchedule.IsHeldOut))?.Values;
 
     /// <summary>Opens a data set; the same source gives the same object.</summary>
     public IExampleSource Open(DataSource source) => Run.Open(source);
