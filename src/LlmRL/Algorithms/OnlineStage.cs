@@ -47,7 +47,7 @@ public sealed record DynamicSampling
 /// A stage that learns from its own samples: sample → score → reference log-probs → advantages → epochs × minibatches. An algorithm is the
 /// hyper-parameters and two methods: <see cref="ComputeAdvantages"/> and <see cref="PolicyLoss"/>.
 /// </summary>
-public abstract record OnlineStage : TrainingStage, IValidated
+public abstract record OnlineStage : TrainingStage, IValidated, IWatchedStage
 {
     private const string BetaKey = "beta";
 
@@ -169,6 +169,8 @@ public abstract record OnlineStage : TrainingStage, IValidated
     /// <summary>Alarms of this stage, before those of the recipe.</summary>
     public AlarmSettings? Alarms { get; init; }
 
+    IEnumerable<string> IWatchedStage.LoggedMetrics => OnlineMetrics.Of(this);
+
     /// <summary>Whether the algorithm has a value network.</summary>
     public virtual string? ValueModel => null;
 
@@ -215,6 +217,8 @@ public abstract record OnlineStage : TrainingStage, IValidated
             yield return (EvalSteps > 0 ? nameof(EvalSteps) : EvalOnStart ? nameof(EvalOnStart) : nameof(EvalSampling), "there are no held-out prompts to answer; name them under eval_data");
         if (EntropyCoefFinal is not null && EntropyCoef == 0)
             yield return (nameof(EntropyCoefFinal), "the schedule starts from entropy_coef, which is 0; give it a value");
+        foreach (var problem in AlarmSettings.Problems(Alarms, [this], AlarmSettings.KeyInStage))
+            yield return problem;
     }
 
     /// <summary>The stage with the coefficients of one step: β as its controller left it, c as its schedule has it.</summary>

@@ -2,6 +2,7 @@ using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Rewards;
 using LlmRL.Rollouts;
+using LlmRL.Runs;
 using LlmRL.Training;
 
 namespace LlmRL.Evaluation;
@@ -49,6 +50,19 @@ internal sealed class HeldOutPrompts(OnlineStage stage, StageContext context, Tr
         // What does not apply to a completion, or could not be scored, is left out.
         void AddMean(string metric, Func<Trajectory, double> value, bool withError = true) =>
             Add(rows, metric, rollout.Groups().Select(group => group.Select(value).Where(double.IsFinite).ToArray()).Where(values => values.Length > 0).Select(values => values.Average()), withError);
+    }
+
+    /// <summary>The names of what <see cref="Measure"/> can give of a stage, as they are logged.</summary>
+    public static IEnumerable<string> Metrics(OnlineStage stage)
+    {
+        var (sampling, terms) = (stage.EvalSampling ?? new EvalSampling(), RewardTerm.Flatten(stage.Reward));
+        string[] withError =
+        [
+            "reward", .. sampling.IsWholeDistribution(stage) && stage.NeedsReference ? ["objective/kl"] : Array.Empty<string>(),
+            .. terms.Any(term => VerifierOf(term.Reward) is not null) ? ["pass@1", $"pass@{sampling.NumGenerations}"] : Array.Empty<string>(),
+        ];
+        return withError.Concat(withError.Select(name => name + "_se")).Concat(terms.Select(term => $"rewards/{term.Name}/mean"))
+            .Concat(["rewards/failures", "completions/mean_length", "completions/clipped_ratio"]).Select(name => MetricCatalog.HeldOutPrefix + name).Distinct();
     }
 
     private static void Add(List<KeyValuePair<string, double>> rows, string metric, IEnumerable<double> prompts, bool withError)

@@ -104,5 +104,7 @@ public sealed class RunLog : IDisposable
         show(step, values, Alarms?.Active);
         foreach (var alarm in changed)
             console.Alarm(alarm);
+        foreach (var unseeing in Alarms?.Unseeing() ?? [])
+            console.Warn($"{stage}: {unseeing}");
     }
 }

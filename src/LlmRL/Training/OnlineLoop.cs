@@ -57,8 +57,7 @@ public static class OnlineLoop
         var kept = checkpoints.Complete();
         if (kept is not null)
             sampler.WeightsChanged();
-        if (alarms.StoppedBy is { } stop)
-            context.Run.Console.Note($"{stage.Name}: ended after step {step} of {stage.Steps} by the alarm {stop.Alarm}, checkpoint {context.Run.Directory.Checkpoint(stage.Name, step)}");
+        context.NoteStopped(alarms, step);
         context.SaveFinal(models.Policy);
         return context.Summary(stage, step, new(RewardTrend(context).Concat(evaluation.Of(kept ?? step))));
     }
