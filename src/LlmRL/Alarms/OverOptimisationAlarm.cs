@@ -61,7 +61,7 @@ public sealed record OverOptimisationAlarm : Alarm
             var why = HeldOutSchedule.IsHeldOut(metric) && online.EvaluationInterval == 0 ? ": that needs eval_data and eval_steps" : "";
             // A reward's bare name plainly means its mean.
             var meant = known.FirstOrDefault(name => name == $"rewards/{metric}/mean") ?? KeyNames.Nearest(metric, known);
-            return (key, $"this stage logs no metric {metric}{why}. {(meant is null ? $"There are {string.Join(", ", known)}" : $"Did you mean {meant}?")}");
+            return (key, $"this stage logs no metric {metric}{why}; {(meant is null ? $"there are {string.Join(", ", known)}" : $"{meant} was probably meant")}");
         }
     }
 

@@ -133,12 +133,12 @@ public class AlarmTests
     }
 
     [Theory]
-    [InlineData("over_optimisation: { gold: gold }", "r.yaml:11: stages.0.grpo.alarms.over_optimisation.gold: this stage logs no metric gold. Did you mean rewards/gold/mean?")]
-    [InlineData("over_optimisation: { gold: rewards/gld/mean }", "this stage logs no metric rewards/gld/mean. Did you mean rewards/gold/mean?")]
-    [InlineData("over_optimisation: { gold: something/else }", "this stage logs no metric something/else. There are reward, ")]
-    [InlineData("over_optimisation: { proxy: rewad }", "alarms.over_optimisation.proxy: this stage logs no metric rewad. Did you mean reward?")]
+    [InlineData("over_optimisation: { gold: gold }", "r.yaml:11: stages.0.grpo.alarms.over_optimisation.gold: this stage logs no metric gold; rewards/gold/mean was probably meant.")]
+    [InlineData("over_optimisation: { gold: rewards/gld/mean }", "this stage logs no metric rewards/gld/mean; rewards/gold/mean was probably meant.")]
+    [InlineData("over_optimisation: { gold: something/else }", "this stage logs no metric something/else; there are reward, ")]
+    [InlineData("over_optimisation: { proxy: rewad }", "alarms.over_optimisation.proxy: this stage logs no metric rewad; reward was probably meant.")]
     [InlineData("over_optimisation: { gold: tokens_per_second }", "tokens_per_second comes from a clock")]
-    [InlineData("over_optimisation: { gold: eval/reward }", "this stage logs no metric eval/reward: that needs eval_data and eval_steps. ")]
+    [InlineData("over_optimisation: { gold: eval/reward }", "this stage logs no metric eval/reward: that needs eval_data and eval_steps; ")]
     public void A_metric_that_the_stage_cannot_log_is_refused(string alarm, string message) =>
         Assert.Contains(message, Assert.Throws<BadInputException>(() => Stage($"alarms: {{ {alarm} }}")).Message);
 
@@ -148,7 +148,7 @@ public class AlarmTests
         Assert.Contains("alarms.kl: it watches objective/kl, which this stage does not log: it has no reference policy; give beta a value above 0",
             Assert.Throws<BadInputException>(() => Stage("beta: 0\n      alarms: { kl: { above: 5 } }")).Message);
         Assert.Contains("kl", AlarmSettings.Watch(Stage("beta: 0"), null).Watched);
-        Assert.Contains("r.yaml:3: alarms.over_optimisation.gold: this stage logs no metric rewards/gld/mean. Did you mean rewards/gold/mean?",
+        Assert.Contains("r.yaml:3: alarms.over_optimisation.gold: this stage logs no metric rewards/gld/mean; rewards/gold/mean was probably meant.",
             Assert.Throws<BadInputException>(() => Recipe("", "alarms: { over_optimisation: { gold: rewards/gld/mean } }")).Message);
         static string Rloo(string alarms, string samples) => $"{{ name: rl, policy: base, data: {{ generator: arithmetic }}, reward: math, steps: 10, {samples}, alarms: {{ {alarms} }} }}";
         Assert.Contains("one completion per prompt has no variance", Refused("reinforce", Rloo("zero_variance_groups: { above: 0.5 }", "num_generations: 1")));
