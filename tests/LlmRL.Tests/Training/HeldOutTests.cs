@@ -157,12 +157,14 @@ public sealed class HeldOutTests : IDisposable
     [Fact]
     public void It_is_on_the_console_in_the_report_and_among_the_curves()
     {
-        var run = New("shown", $"  - grpo: {{ name: rl, {Common}, steps: 4, num_generations: 2{Held} }}");
+        var run = New("shown", $"  - grpo: {{ name: rl, {Common}, steps: 4, num_generations: 2, eval_on_start: true{Held} }}");
         var output = run.Run();
         Assert.Matches("rl  2/4  reward [^ ]+  eval reward -?[0-9.]+  ", output);
         Assert.Matches("rl  done in .*  eval reward -?[0-9.]+ -> -?[0-9.]+", output);
         var html = File.ReadAllText(run.Directory.ReportPath);
         Assert.Contains("held-out", html);
+        // Beside the curve of the same name, which gives the plot its title.
+        Assert.DoesNotContain("Reward, held-out", html);
         Assert.Contains("<path class=\"band f1\"", html);
         Assert.DoesNotContain("eval/reward_se", html[..html.IndexOf("<details", StringComparison.Ordinal)]);
         Assert.Contains("\"time/evaluation\"", File.ReadAllText(Path.Combine(run.Root, "timings.jsonl")));
