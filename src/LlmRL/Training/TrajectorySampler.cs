@@ -68,7 +68,7 @@ public sealed class TrajectorySampler : IDisposable
             // Where rewards are normalised, training logs the plain sum.
             if (stage.Reward is WeightedReward { Normalize: not RewardNormalization.None })
                 trajectory.PlainSum = trajectory.Score;
-            else
+            else if (!double.IsNaN(trajectory.Score))
                 Shape(trajectory);
         }
 
