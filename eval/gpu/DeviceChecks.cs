@@ -23,7 +23,7 @@ internal sealed record Finding(string Measure, double Error, double Tolerance)
 /// </summary>
 /// <param name="models">The folder with <c>nano.json</c> and its like.</param>
 /// <param name="device">What is compared.</param>
-internal sealed class DeviceChecks(string models, Device device)
+internal sealed partial class DeviceChecks(string models, Device device)
 {
     private const double FloatTolerance = 1e-4, Bf16Tolerance = 1.0 / 128, LearningRate = 1e-3;
     private const int MicroBatchTokens = 96, MemorySteps = 30;
@@ -42,6 +42,7 @@ internal sealed class DeviceChecks(string models, Device device)
         new("loss/ppo", checks => checks.Online(new Ppo { Name = "s", Steps = 1, Policy = "", Data = null!, Reward = null! })),
         new("optimizer/adamw", checks => checks.Optimizer()),
         new("bf16/operators", checks => checks.Bf16()),
+        .. TrainingComparisons,
         new("sampling/tokens", checks => checks.SampledTokens()),
         new("sampling/log_probs", checks => checks.SampledLogProbs()),
         new("repeat/gradient", checks => checks.Repeat()),

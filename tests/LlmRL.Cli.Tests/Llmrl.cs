@@ -57,7 +57,10 @@ internal static partial class Llmrl
         return running.WaitForEnd();
     }
 
-    public static Running Start(string folder, params string[] arguments)
+    public static Running Start(string folder, params string[] arguments) => Start(folder, new Dictionary<string, string>(), arguments);
+
+    /// <summary>The same with more environment variables.</summary>
+    public static Running Start(string folder, IReadOnlyDictionary<string, string> environment, params string[] arguments)
     {
         // As a script's background job starts: with SIGINT ignored, which must not make the program deaf to it.
         var start = new ProcessStartInfo("bash", ["-c", "trap '' INT; exec dotnet \"$0\" \"$@\"", Program, .. arguments])
@@ -71,6 +74,8 @@ internal static partial class Llmrl
         };
         // Several processes share the cores here.
         start.Environment["OMP_WAIT_POLICY"] = "passive";
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         return new Running(System.Diagnostics.Process.Start(start)!);
     }
 

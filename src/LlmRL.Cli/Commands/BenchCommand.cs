@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using LlmRL.Benchmarks;
+using LlmRL.Models;
 using LlmRL.Sweeps;
 
 namespace LlmRL.Cli.Commands;
@@ -25,11 +26,14 @@ internal static class BenchCommand
 
     private static readonly Option<int?> Lora = new("--lora") { Description = "Trains adapters of this rank on all projections in place of the weights." };
 
+    private static readonly Option<string> Dtype = new("--dtype") { Description = "auto (bfloat16 on CUDA, else float32), float32 or bfloat16.", DefaultValueFactory = _ => "auto" };
+    private static readonly Option<bool> Checkpointing = new("--checkpointing") { Description = "Computes each layer again in the backward pass (gradient_checkpointing)." };
+
     public static Command Create()
     {
         var command = new Command("bench", "Times a phase as recipes run it, with a fixed batch, and compares it with the machine's limit measured beside it.")
         {
-            Phase, Model, Json, Steps, WarmUp, Device, Batch, Group, PromptLength, CompletionLength, Vocabulary, Lora,
+            Phase, Model, Json, Steps, WarmUp, Device, Batch, Group, PromptLength, CompletionLength, Vocabulary, Lora, Dtype, Checkpointing,
         };
         command.SetAction(parsed => Guard.Run(() => Run(parsed)));
         return command;
@@ -69,6 +73,10 @@ internal static class BenchCommand
         PromptLength = parsed.GetValue(PromptLength),
         CompletionLength = parsed.GetValue(CompletionLength),
         LoraRank = parsed.GetValue(Lora),
+        Dtype = Enum.TryParse<WeightType>(parsed.GetValue(Dtype), ignoreCase: true, out var dtype) && Enum.IsDefined(dtype) && !char.IsAsciiDigit(parsed.GetValue(Dtype)![0])
+            ? dtype
+            : throw new BadInputException($"--dtype {parsed.GetValue(Dtype)}: use auto, float32 or bfloat16."),
+        GradientCheckpointing = parsed.GetValue(Checkpointing),
     };
 
     private static BenchResult Measure(BenchSettings settings, BenchPhase phase, string device)
@@ -127,7 +135,7 @@ internal static class BenchCommand
             "bench", BenchRun.Name(phase), "--json", "--model", parsed.GetValue(Model)!, "--device", parsed.GetValue(Device)!,
             .. Option("--steps", parsed.GetValue(Steps)), .. Option("--warm-up", parsed.GetValue(WarmUp)), .. Option("--batch", parsed.GetValue(Batch)), .. Option("--group", parsed.GetValue(Group)),
             .. Option("--prompt-length", parsed.GetValue(PromptLength)), .. Option("--completion-length", parsed.GetValue(CompletionLength)), .. Option("--vocab", parsed.GetValue(Vocabulary)),
-            .. Option("--lora", parsed.GetValue(Lora)),
+            .. Option("--lora", parsed.GetValue(Lora)), "--dtype", parsed.GetValue(Dtype)!, .. parsed.GetValue(Checkpointing) ? new[] { "--checkpointing" } : [],
         ]);
         command.RedirectStandardOutput = true;
         using var process = Process.Start(command) ?? throw new RunFailedException($"{command.FileName} could not be started.");

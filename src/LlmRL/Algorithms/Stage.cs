@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using LlmRL.Models;
 using LlmRL.Runs;
 using LlmRL.Training;
 
@@ -64,6 +65,12 @@ public abstract record TrainingStage : Stage
     /// <summary>Most tokens that go through the model at once, a prompt that samples share counted once: bounds memory, changes no result beyond rounding.</summary>
     [Range(16, int.MaxValue)]
     public int MicroBatchTokens { get; init; } = MicroBatches.DefaultTokens;
+
+    /// <summary>What passes read and compute in: <c>auto</c> is bfloat16 on CUDA and float32 on the CPU. What is trained has float32 master copies, gradients and moments.</summary>
+    public WeightType Dtype { get; init; }
+
+    /// <summary>Whether the backward pass computes each layer again instead of keeping its activations: less memory, a third more work, the same gradients.</summary>
+    public bool GradientCheckpointing { get; init; }
 
     /// <summary>A checkpoint is written every so many steps, and after the last one; 0: none by steps.</summary>
     [Range(0, int.MaxValue)]

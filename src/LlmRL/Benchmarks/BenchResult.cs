@@ -17,6 +17,12 @@ public sealed record BenchResult
     /// <summary>What it ran on.</summary>
     public required string Device { get; init; }
 
+    /// <summary>What passes read and compute in: <c>float32</c> or <c>bfloat16</c>.</summary>
+    public string Dtype { get; init; } = "float32";
+
+    /// <summary>Whether the backward pass computes each layer again.</summary>
+    public bool GradientCheckpointing { get; init; }
+
     /// <summary>Seconds of the steps.</summary>
     public required Spread SecondsPerStep { get; init; }
 

@@ -27,8 +27,10 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
     {
         var config = settings.ReadConfig();
         var shape = settings.Shape(phase, config);
-        var free = FreeDeviceBytes();
-        var limit = new MachineLimit(device, (long)TransformerCost.WeightBytes(config), settings.MatrixSize);
+        var (free, dtype) = (FreeDeviceBytes(), WeightTypes.Choose(settings.Dtype, device));
+        // The CPU samples from float32 weights in any case.
+        var bytes = dtype == torch.ScalarType.BFloat16 && device.type == DeviceType.CUDA ? sizeof(ushort) : sizeof(float);
+        var limit = new MachineLimit(device, (long)TransformerCost.WeightBytes(config, bytes), settings.MatrixSize, dtype);
         limit.Measure();
         ProcessMemory.ForgetPeak();
         var steps = Steps(phase, shape);
@@ -45,7 +47,7 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
             MatmulGflopsMedian = limit.MedianFlopsPerSecond / 1e9,
             ReadGbps = limit.BytesPerSecond / 1e9,
             // The limit is that of training all weights.
-            FractionOfLimit = settings.LoraRank is not null ? null : PhaseCost.LeastSeconds(phase, config, shape, limit.FlopsPerSecond, limit.BytesPerSecond) / seconds.Median,
+            FractionOfLimit = settings.LoraRank is not null ? null : PhaseCost.LeastSeconds(phase, config, shape, limit.FlopsPerSecond, limit.BytesPerSecond, bytes) / seconds.Median,
             Parts = new(steps[0].Keys.Where(name => name.StartsWith(PartPrefix, StringComparison.Ordinal))
                 .Select(name => KeyValuePair.Create(name[PartPrefix.Length..], Spread.Of(steps.Select(step => step[name])).Median))),
         };
@@ -59,6 +61,8 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
         Phase = Name(phase),
         Model = settings.ModelName,
         Device = deviceText,
+        Dtype = WeightTypes.Name(WeightTypes.Choose(settings.Dtype, device)),
+        GradientCheckpointing = settings.GradientCheckpointing,
         SecondsPerStep = new(0, 0, 0),
         Flops = PhaseCost.Flops(phase, config, shape),
         Shape = shape,
@@ -190,8 +194,8 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
         var policy = LlmRL.Recipes.Recipe.BaseModel;
         var reward = new RegexReward { Pattern = text.RewardPattern };
         var lora = settings.LoraRank is { } rank ? new LoraOptions { R = rank, Alpha = 2 * rank } : null;
-        OnlineStage Online(OnlineStage stage) => stage with { Lora = lora, MaxCompletionLength = shape.CompletionLength, PromptsPerStep = shape.Batch, LogCompletionsSteps = 0, LearningRate = LearningRate };
-        OfflineStage Offline(OfflineStage stage) => stage with { Lora = lora, BatchSize = shape.Batch, LearningRate = LearningRate };
+        OnlineStage Online(OnlineStage stage) => stage with { Dtype = settings.Dtype, GradientCheckpointing = settings.GradientCheckpointing, Lora = lora, MaxCompletionLength = shape.CompletionLength, PromptsPerStep = shape.Batch, LogCompletionsSteps = 0, LearningRate = LearningRate };
+        OfflineStage Offline(OfflineStage stage) => stage with { Dtype = settings.Dtype, GradientCheckpointing = settings.GradientCheckpointing, Lora = lora, BatchSize = shape.Batch, LearningRate = LearningRate };
         return phase switch
         {
             BenchPhase.Sft => Offline(new Sft { Name = StageName, Steps = steps, Data = data }),

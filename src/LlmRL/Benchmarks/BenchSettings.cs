@@ -39,6 +39,12 @@ public sealed record BenchSettings
     /// <summary>Rank of adapters on all projections, which are trained in place of the weights; null: all weights are trained.</summary>
     public int? LoraRank { get; init; }
 
+    /// <summary>What passes read and compute in; see <see cref="Algorithms.TrainingStage.Dtype"/>.</summary>
+    public WeightType Dtype { get; init; }
+
+    /// <summary>Whether the backward pass computes each layer again; see <see cref="Algorithms.TrainingStage.GradientCheckpointing"/>.</summary>
+    public bool GradientCheckpointing { get; init; }
+
     /// <summary>n of the matrix product that is the limit, see <see cref="MachineLimit"/>.</summary>
     public int MatrixSize { get; init; } = MachineLimit.DefaultSize;
 

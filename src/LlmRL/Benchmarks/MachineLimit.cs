@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace LlmRL.Benchmarks;
 
 /// <summary>
-/// What this machine reaches, measured in this process: the product of two large float32 matrices, and reading memory. Measure before and after what it is compared
+/// What this machine reaches, measured in this process: the product of two large matrices of the type that passes compute in, and reading memory. Measure before and after what it is compared
 /// with. The limit is the best of all repeats, which other programs lower least; on a busy machine the median says what a step could hope for.
 /// </summary>
 public sealed class MachineLimit
@@ -15,6 +15,7 @@ public sealed class MachineLimit
     private const int Repeats = 4;
     private readonly Device device;
     private readonly int size;
+    private readonly ScalarType dtype;
     private readonly long readFloats;
     private readonly List<double> products = [], reads = [];
 
@@ -22,9 +23,10 @@ public sealed class MachineLimit
     /// <param name="device">Where.</param>
     /// <param name="readBytes">Bytes that are read again and again: a buffer that fits a cache is read at the cache's speed.</param>
     /// <param name="size">n of the n × n matrices.</param>
-    public MachineLimit(Device device, long readBytes, int size = DefaultSize)
+    /// <param name="dtype">The matrices' type.</param>
+    public MachineLimit(Device device, long readBytes, int size = DefaultSize, ScalarType dtype = ScalarType.Float32)
     {
-        (this.device, this.size) = (device, size);
+        (this.device, this.size, this.dtype) = (device, size, dtype);
         readFloats = Math.Max(1 << 18, readBytes / sizeof(float));
     }
 
@@ -42,13 +44,14 @@ public sealed class MachineLimit
     {
         using var guard = no_grad();
         using var scope = NewDisposeScope();
-        var (a, b, values) = (rand(size, size, device: device), rand(size, size, device: device), ones(readFloats, device: device));
+        var (a, b, values) = (rand(size, size, device: device).to_type(dtype), rand(size, size, device: device).to_type(dtype), ones(readFloats, device: device));
         // Copying one element back waits for a device that works on its own.
         Repeat(products, 2.0 * size * size * size, () =>
         {
             using var product = a.matmul(b);
             using var corner = product.narrow(0, 0, 1).narrow(1, 0, 1);
-            corner.item<float>();
+            using var number = corner.to_type(ScalarType.Float32);
+            number.item<float>();
         });
         Repeat(reads, sizeof(float) * (double)readFloats, () =>
         {

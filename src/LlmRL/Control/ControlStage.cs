@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using LlmRL.Alarms;
 using LlmRL.Algorithms;
+using LlmRL.Models;
 using LlmRL.Recipes.Binding;
 using LlmRL.Runs;
 using LlmRL.Training;
@@ -64,6 +65,10 @@ public sealed record ControlStage : TrainingStage, IValidated, IWatchedStage
             yield return (nameof(NumEnvs), $"{NumEnvs}; baseline: leave_one_out compares the episodes of a phase with each other, give it 2 or more");
         foreach (var problem in AlarmSettings.Problems(Alarms, [this], AlarmSettings.KeyInStage))
             yield return problem;
+        if (Dtype == WeightType.Bfloat16)
+            yield return (nameof(Dtype), "a control stage's networks are small and float32; remove it");
+        if (GradientCheckpointing)
+            yield return (nameof(GradientCheckpointing), "a control stage's networks have no layers worth computing again; remove it");
     }
 
     /// <inheritdoc/>

@@ -7,6 +7,11 @@ namespace LlmRL.Models;
 /// All weights of a model in one contiguous float32 buffer and all gradients in another; each parameter is a view. Zeroing, norm clipping, the
 /// optimizer's step and copying to a reference model are one pass each.
 /// </summary>
+/// <remarks>
+/// Passes may read bfloat16 instead (Micikevicius et al. 2018, arXiv 1710.03740, section 3.1): <see cref="Values"/> stays the float32 master copy, which the optimizer
+/// changes and files hold, gradients are added up in float32, and <see cref="Weight"/> gives a bfloat16 copy, half as large, that is brought up to date after each change.
+/// A frozen model needs no masters: then <see cref="Values"/> itself is bfloat16.
+/// </remarks>
 public sealed class FlatParameters : IDisposable
 {
     private const int InitialBlock = 4096, InitialPiece = 64 * InitialBlock;
@@ -14,14 +19,19 @@ public sealed class FlatParameters : IDisposable
     private readonly Dictionary<string, int> indexByName = new(StringComparer.Ordinal);
     private readonly Tensor[] views;
     private readonly Tensor[] gradientViews;
+    private readonly WorkingCopy? working;
 
     /// <summary>Reserves zeroed buffers.</summary>
     /// <param name="specs">The parameters in memory order.</param>
     /// <param name="device">Where they live.</param>
     /// <param name="trainable">Whether gradients are kept.</param>
-    public FlatParameters(IReadOnlyList<ParameterSpec> specs, Device device, bool trainable)
+    /// <param name="dtype">What passes read: float32, or bfloat16.</param>
+    /// <param name="masters">Whether a frozen model of bfloat16 has float32 values beside it; a trainable one always has.</param>
+    public FlatParameters(IReadOnlyList<ParameterSpec> specs, Device device, bool trainable, ScalarType dtype = ScalarType.Float32, bool masters = true)
     {
-        Specs = specs;
+        if (dtype is not (ScalarType.Float32 or ScalarType.BFloat16))
+            throw new ArgumentException($"weights are float32 or bfloat16, not {dtype}", nameof(dtype));
+        (Specs, DType) = (specs, dtype);
         Offsets = new long[specs.Count];
         for (var i = 0; i < specs.Count; i++)
         {
@@ -31,7 +41,7 @@ public sealed class FlatParameters : IDisposable
         }
 
         using var scope = NewDisposeScope();
-        Values = zeros(Count, dtype: ScalarType.Float32, device: device).DetachFromDisposeScope();
+        Values = zeros(Count, dtype: trainable || masters ? ScalarType.Float32 : dtype, device: device).DetachFromDisposeScope();
         Gradients = trainable ? zeros(Count, dtype: ScalarType.Float32, device: device).DetachFromDisposeScope() : null;
         views = new Tensor[specs.Count];
         gradientViews = new Tensor[trainable ? specs.Count : 0];
@@ -44,7 +54,13 @@ public sealed class FlatParameters : IDisposable
             gradientViews[i] = Gradients.narrow(0, Offsets[i], specs[i].Elements).view(specs[i].Shape).DetachFromDisposeScope();
             views[i].grad = gradientViews[i];
         }
+
+        if (Values.dtype != dtype)
+            working = new WorkingCopy(this);
     }
+
+    /// <summary>The type of what passes read, <see cref="Weight"/>.</summary>
+    public ScalarType DType { get; }
 
     /// <summary>The parameters in memory order.</summary>
     public IReadOnlyList<ParameterSpec> Specs { get; }
@@ -55,7 +71,7 @@ public sealed class FlatParameters : IDisposable
     /// <summary>Number of elements of all parameters.</summary>
     public long Count { get; }
 
-    /// <summary>The weights, shape (Count).</summary>
+    /// <summary>The weights, shape (Count): float32, but for frozen models of bfloat16 without masters.</summary>
     public Tensor Values { get; }
 
     /// <summary>The gradients, shape (Count), or null where the model is frozen.</summary>
@@ -72,6 +88,18 @@ public sealed class FlatParameters : IDisposable
 
     /// <summary>One parameter, or null where the architecture has none of this name.</summary>
     public Tensor? Find(string name) => indexByName.TryGetValue(name, out var index) ? views[index] : null;
+
+    /// <summary>One parameter as passes read it, of type <see cref="DType"/>; where gradients are enabled, its own are added to <see cref="Gradients"/> in float32.</summary>
+    /// <remarks>Without gradients it is the same memory at every call, which the next call brings up to date where <see cref="Values"/> has changed.</remarks>
+    public Tensor Weight(string name) => working?.Weight(indexByName[name]) ?? this[name];
+
+    /// <summary>Rows of a parameter as passes read it, (N, columns); their gradients are added up in float32, however often a row is read.</summary>
+    /// <param name="name">A matrix.</param>
+    /// <param name="ids">Which rows, (N), int64.</param>
+    public Tensor Rows(string name, Tensor ids) => working?.Rows(indexByName[name], ids) ?? Native.Functional.embedding(this[name], ids);
+
+    /// <summary>Says that <see cref="Values"/> was written by its address; what operators write is noticed.</summary>
+    public void MarkChanged() => working?.MarkChanged();
 
     /// <summary>Sets all gradients to zero.</summary>
     public void ZeroGradients() => Gradients?.zero_();
@@ -125,6 +153,7 @@ public sealed class FlatParameters : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        working?.Dispose();
         foreach (var view in views.Concat(gradientViews))
             view.Dispose();
         Gradients?.Dispose();

@@ -50,11 +50,14 @@ public static class ModelFolder
     /// <param name="trainable">Whether gradients are kept.</param>
     /// <param name="device">Where it goes.</param>
     /// <param name="seed">Seed of a fresh scalar head.</param>
+    /// <param name="dtype">What passes read; see <see cref="Transformer"/>.</param>
+    /// <param name="masters">Likewise.</param>
     /// <exception cref="BadInputException">A file is missing or damaged, or a tensor is missing or of another shape.</exception>
-    public static Transformer Load(string folder, bool scalarHead = false, bool trainable = true, Device? device = null, ulong seed = 0)
+    public static Transformer Load(
+        string folder, bool scalarHead = false, bool trainable = true, Device? device = null, ulong seed = 0, ScalarType dtype = ScalarType.Float32, bool masters = true)
     {
         if (AdapterFolder.IsAdapter(folder))
-            return LoadMerged(AdapterFolder.BaseOf(folder), folder, scalarHead, trainable, device, seed);
+            return LoadMerged(AdapterFolder.BaseOf(folder), folder, scalarHead, trainable, device, seed, dtype, masters);
         var configPath = Path.Combine(folder, ConfigName);
         var config = ReadConfig(folder);
         var hasScore = ModelConfigFile.HasScalarHead(configPath);
@@ -62,7 +65,7 @@ public static class ModelFolder
             throw new BadInputException($"{folder}: this is a reward or value model (it has a scalar head); a language model is needed here.");
         using var files = WeightFiles.Open(folder, ModelConfigFile.WeightNames(configPath));
         CheckSize(folder, config);
-        var model = new Transformer(config, scalarHead, trainable, device);
+        var model = new Transformer(config, scalarHead, trainable, device, dtype, masters);
         try
         {
             if (scalarHead && !hasScore)
@@ -90,10 +93,13 @@ public static class ModelFolder
     /// <param name="trainable">Whether gradients are kept.</param>
     /// <param name="device">Where it goes.</param>
     /// <param name="seed">Seed of a fresh scalar head.</param>
+    /// <param name="dtype">As of <see cref="Load"/>.</param>
+    /// <param name="masters">As of <see cref="Load"/>.</param>
     /// <exception cref="BadInputException">A file is missing or damaged, or the adapters do not fit the model.</exception>
-    public static Transformer LoadMerged(string folder, string adapter, bool scalarHead = false, bool trainable = true, Device? device = null, ulong seed = 0)
+    public static Transformer LoadMerged(
+        string folder, string adapter, bool scalarHead = false, bool trainable = true, Device? device = null, ulong seed = 0, ScalarType dtype = ScalarType.Float32, bool masters = true)
     {
-        var model = Load(folder, scalarHead, trainable, device, seed);
+        var model = Load(folder, scalarHead, trainable, device, seed, dtype, masters);
         try
         {
             AdapterFolder.MergeInto(model, adapter);

@@ -23,11 +23,18 @@ internal sealed class RotaryTables(ModelConfig config, Device device) : IDisposa
     {
         if (config.RopeScaling?.Kind == RopeScalingKind.Dynamic && batch.MaxLength > config.MaxPositions)
             return ByToken(batch);
-        if (cos is null || sin is null || batch.MaxLength > positions)
+        var table = UpTo(batch.MaxLength);
+        return new RotaryAngles(table.Cos, table.Sin, batch.Positions);
+    }
+
+    /// <summary>The tables of at least so many positions, (positions, R) each; they belong to this object and may be replaced when a longer one is asked for.</summary>
+    public (Tensor Cos, Tensor Sin) UpTo(int length)
+    {
+        if (cos is null || sin is null || length > positions)
         {
             Dispose();
             using var scope = NewDisposeScope();
-            positions = Math.Max(Shortest, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)batch.MaxLength));
+            positions = Math.Max(Shortest, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)length));
             var table = new Table(config, positions);
             table.Add(Rope.Frequencies(config, 0), positions);
             (cos, sin) = table.ToTensors(device);
@@ -35,7 +42,7 @@ internal sealed class RotaryTables(ModelConfig config, Device device) : IDisposa
             sin.DetachFromDisposeScope();
         }
 
-        return new RotaryAngles(cos, sin, batch.Positions);
+        return (cos, sin);
     }
 
     public void Dispose()

@@ -6,7 +6,7 @@ namespace LlmRL.Models;
 /// <summary>
 /// Log-probabilities (and entropies) of chosen tokens from hidden states, in chunks of rows, forward and backward, so that the (N, V) logits of a
 /// batch never exist at once. The loss sees <see cref="LogProbs"/> and <see cref="Entropies"/> as leaves; <see cref="Backward"/> carries their
-/// gradients through softmax and head to the hidden states, from where autograd goes on.
+/// gradients through softmax and head to the hidden states, from where autograd goes on. Everything behind the logits is float32.
 /// </summary>
 /// <remarks>
 /// With z = hᵀW/τ and p = softmax(z): log p_y = z_y − logsumexp(z), ∂log p_y/∂z = 1_y − p; H = −Σ p log p, ∂H/∂z = −p·(log p + H).
@@ -76,20 +76,20 @@ public sealed class TokenScores : IDisposable
         if (fused is not null)
             return fused.Backward(LogProbs.grad, Entropies?.grad);
         using var scope = NewDisposeScope();
-        var head = model.Parameters[model.HeadName];
+        var head = model.Weight(model.HeadName);
         var headGradient = model.Parameters.Trainable ? model.Parameters.Gradient(model.HeadName) : null;
         var gradients = new List<Tensor>();
         foreach (var (start, count) in Chunks())
         {
             using var chunkScope = NewDisposeScope();
             var logSoftmax = kept ?? LogSoftmax(start, count);
-            var logits = LogitGradient(logSoftmax, start, count);
+            var logits = LogitGradient(logSoftmax, start, count).to_type(head.dtype);
             gradients.Add(logits.matmul(head).MoveToOuterDisposeScope());
             if (headGradient is null)
                 continue;
             headGradient.add_(logits.t().matmul(hidden.narrow(0, start, count)));
             if (model.Parameters.Find(Transformer.HeadBiasName) is not null)
-                model.Parameters.Gradient(Transformer.HeadBiasName).add_(logits.sum(0L));
+                model.Parameters.Gradient(Transformer.HeadBiasName).add_(logits.sum(0L, type: ScalarType.Float32));
         }
 
         return cat(gradients).MoveToOuterDisposeScope();

@@ -1,5 +1,6 @@
 using LlmRL.Models.Kernels;
 using LlmRL.Models.Lora;
+using LlmRL.Models.Operators;
 using LlmRL.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -15,9 +16,9 @@ namespace LlmRL.Models;
 public sealed class Transformer : IDisposable
 {
     private readonly LayerNames[] layers;
-    private readonly Dictionary<(int Length, int Window), Tensor> causalMasks = [];
     private readonly RotaryTables? rotary;
     private FusedTransformer? fused;
+    private OperatorTransformer? operators;
     private LoraKernels? loraKernels;
     private bool adaptersOff;
 
@@ -26,12 +27,15 @@ public sealed class Transformer : IDisposable
     /// <param name="scalarHead">Whether the head gives one score per position instead of logits.</param>
     /// <param name="trainable">Whether gradients are kept.</param>
     /// <param name="device">Where it lives; the CPU by default.</param>
-    public Transformer(ModelConfig config, bool scalarHead = false, bool trainable = true, Device? device = null)
+    /// <param name="dtype">What passes read and compute in: float32, or bfloat16 with norms, softmax and losses in float32; see <see cref="FlatParameters"/>.</param>
+    /// <param name="masters">Whether a frozen model of bfloat16 has float32 values too: it needs them to be sampled from on the CPU, or to be changed.</param>
+    public Transformer(
+        ModelConfig config, bool scalarHead = false, bool trainable = true, Device? device = null, ScalarType dtype = ScalarType.Float32, bool masters = true)
     {
         Config = config;
         Device = device ?? CPU;
         HasScalarHead = scalarHead;
-        Parameters = new FlatParameters(ParameterLayout.Of(config, scalarHead), Device, trainable);
+        Parameters = new FlatParameters(ParameterLayout.Of(config, scalarHead), Device, trainable, dtype, masters);
         layers = [.. Enumerable.Range(0, config.NumLayers).Select(layer => new LayerNames(layer))];
         rotary = config.Positions == PositionKind.Rotary ? new RotaryTables(config, Device) : null;
     }
@@ -60,11 +64,23 @@ public sealed class Transformer : IDisposable
     /// <summary>Added to every scalar score: shifts a reward model's scores so that demonstrations average 0. Saved beside the weights.</summary>
     public double ScoreShift { get; set; }
 
+    /// <summary>What passes read and compute in.</summary>
+    public ScalarType DType => Parameters.DType;
+
     /// <summary>
-    /// Whether <see cref="Hidden"/> and <see cref="TokenScores"/> run the fused kernels of the CPU. Otherwise they compose ATen operators: on other devices, and as
-    /// the kernels' reference.
+    /// Whether a forward pass that a backward pass follows keeps each layer's input alone, and the backward pass computes the layer again (Chen et al. 2016,
+    /// arXiv 1604.06174): memory for one layer's activations instead of all, for a third more work. Gradients are the same.
     /// </summary>
-    internal bool UsesKernels { get => field && Device.type == DeviceType.CPU && FusedTransformer.IsSupported; set; } = true;
+    public bool GradientCheckpointing { get; set; }
+
+    /// <summary>
+    /// Whether <see cref="Hidden"/> and <see cref="TokenScores"/> run the fused kernels of the CPU, which read float32. Otherwise they compose ATen operators: on other
+    /// devices, in bfloat16, and as the kernels' reference.
+    /// </summary>
+    internal bool UsesKernels { get => field && Device.type == DeviceType.CPU && DType == ScalarType.Float32 && FusedTransformer.IsSupported; set; } = CpuKernels.AreWanted;
+
+    /// <summary>Whether operators use libtorch's fused attention where it has one.</summary>
+    internal bool UsesFusedAttention { get => Operators.Attention.UsesFused; set => Operators.Attention.UsesFused = value; }
 
     /// <summary>Whether sequences that begin alike share rows; otherwise <see cref="Hidden"/> takes such a batch apart. See <see cref="TokenBatch"/>.</summary>
     internal bool SharesPrefixes => UsesKernels && FusedTransformer.Shares(Config, Lora());
@@ -88,9 +104,15 @@ public sealed class Transformer : IDisposable
     /// <summary>Switches the adapters off until the result is disposed of: the model is then the one that training started from.</summary>
     public IDisposable WithoutAdapters() => new AdaptersOff(this);
 
+    /// <summary>A weight as the operators read it, in training and in decoding on a device.</summary>
+    internal Tensor Weight(string name) => Parameters.Weight(name);
+
+    /// <summary>The same, or null where the architecture has no weight of this name.</summary>
+    internal Tensor? FindWeight(string name) => Parameters.Find(name) is null ? null : Weight(name);
+
     /// <summary>The final hidden states, after the last norm.</summary>
     /// <param name="batch">N tokens of B sequences.</param>
-    /// <returns>(N, D), with the autograd graph when the model is trainable and gradients are enabled.</returns>
+    /// <returns>(N, D) of type <see cref="DType"/>, with the autograd graph when the model is trainable and gradients are enabled.</returns>
     public Tensor Hidden(TokenBatch batch)
     {
         if (batch.MaxLength > Config.ContextLength)
@@ -98,26 +120,8 @@ public sealed class Transformer : IDisposable
         if (batch.HasSharedPrefixes && !SharesPrefixes)
             return Unshared(batch);
         if (UsesKernels)
-            return (fused ??= Fused()).Hidden(batch, Lora());
-        using var scope = NewDisposeScope();
-        var x = Functional.embedding(Parameters["embed"], batch.Ids);
-        if (Config.Positions == PositionKind.Learned)
-            x = x + Functional.embedding(Parameters["positions"], batch.Positions);
-        var attention = new AttentionInputs(this, batch);
-        var read = new LoraInputs(ActiveAdapters, batch);
-        for (var layer = 0; layer < layers.Length; layer++)
-        {
-            var names = layers[layer];
-            using var layerScope = NewDisposeScope();
-            Tensor Project(Tensor input, string weight, string bias, LoraPlace place) => read.Adapt(weight, LoraPass.Number(layer, place), input, Linear(input, weight, bias));
-            var mixed = attention.Attend(Project(Norm(x, names.AttentionNorm, names.AttentionNormBias), names.Qkv, names.QkvBias, LoraPlace.Qkv), layer);
-            var middle = x + Project(mixed, names.Output, names.OutputBias, LoraPlace.Output);
-            var mlpInput = Norm(Config.ParallelResidual ? x : middle, names.MlpNorm, names.MlpNormBias);
-            x = middle + Project(Gate(Project(mlpInput, names.Up, names.UpBias, LoraPlace.Up)), names.Down, names.DownBias, LoraPlace.Down);
-            x.MoveToOuterDisposeScope();
-        }
-
-        return (Config.FinalNorm ? Norm(x, "norm", "norm_bias") : x).MoveToOuterDisposeScope();
+            return (fused ??= Fused()).Hidden(batch, Lora(), GradientCheckpointing);
+        return Operators.Hidden(batch, ActiveAdapters);
     }
 
     /// <summary>The scalar head at every position: hidden · wᵀ + shift, (N).</summary>
@@ -126,21 +130,23 @@ public sealed class Transformer : IDisposable
         if (!HasScalarHead)
             throw new InvalidOperationException("this model has a language model's head");
         using var scope = NewDisposeScope();
-        return (hidden.matmul((ActiveAdapters?.Parameters ?? Parameters)[ParameterLayout.ScoreName].t()).squeeze(-1) + ScoreShift).MoveToOuterDisposeScope();
+        // In float32: a score of eight bits would be too coarse for a reward.
+        var head = (ActiveAdapters?.Parameters ?? Parameters)[ParameterLayout.ScoreName].to_type(ScalarType.Float32);
+        return (hidden.to_type(ScalarType.Float32).matmul(head.t()).squeeze(-1) + ScoreShift).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Logits of every position, (N, V). For tests and small inputs: training and rollouts use <see cref="TokenScores"/> and the decoding path.</summary>
+    /// <summary>Logits of every position, (N, V), float32. For tests and small inputs: training and rollouts use <see cref="TokenScores"/> and the decoding path.</summary>
     public Tensor Logits(Tensor hidden)
     {
         using var scope = NewDisposeScope();
-        return Linear(hidden, HeadName, HeadBiasName).MoveToOuterDisposeScope();
+        return F.linear(hidden, Weight(HeadName), FindWeight(HeadBiasName)).to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     /// <summary>The weights as the CPU's decoding path reads them: pointers into <see cref="Parameters"/>, valid as long as this model lives.</summary>
     public DecoderWeights DecoderWeights()
     {
-        if (Device.type != DeviceType.CPU)
-            throw new InvalidOperationException("the decoding path on the CPU needs weights on the CPU");
+        if (Device.type != DeviceType.CPU || Parameters.Values.dtype != ScalarType.Float32)
+            throw new InvalidOperationException("the decoding path on the CPU needs float32 weights on the CPU");
         return Pointers(Parameters.Find);
     }
 
@@ -192,12 +198,13 @@ public sealed class Transformer : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var mask in causalMasks.Values)
-            mask.Dispose();
+        operators?.Dispose();
         rotary?.Dispose();
         Adapters?.Dispose();
         Parameters.Dispose();
     }
+
+    private OperatorTransformer Operators => operators ??= new OperatorTransformer(this, layers, rotary);
 
     private LoraKernels? Lora() => ActiveAdapters is { } adapters ? loraKernels ??= new LoraKernels(adapters) : null;
 
@@ -213,46 +220,6 @@ public sealed class Transformer : IDisposable
 
     private FusedTransformer Fused() => new(DecoderWeights(), Parameters.Trainable ? DecoderGradients() : null, Parameters["embed"], rotary);
 
-    private Tensor Linear(Tensor x, string weight, string bias) => F.linear(x, Parameters[weight], Parameters.Find(bias));
-
-    private Tensor Norm(Tensor x, string weight, string bias)
-    {
-        if (Config.Norm == NormKind.LayerNorm)
-            return F.layer_norm(x, [Config.HiddenSize], Parameters[weight], Parameters[bias], Config.NormEpsilon);
-        return RmsNorm(x, weight);
-    }
-
-    private Tensor RmsNorm(Tensor x, string weight) => x * (x.square().mean([-1], keepdim: true) + Config.NormEpsilon).rsqrt() * Parameters[weight];
-
-    private Tensor Gate(Tensor up)
-    {
-        switch (Config.Mlp)
-        {
-            case MlpKind.SwiGlu:
-                var halves = up.chunk(2, -1);
-                return F.silu(halves[0]) * halves[1];
-            case MlpKind.Gelu:
-                return up.gelu();
-            default:
-                return GeluTanh(up);
-        }
-    }
-
-    /// <summary>½x(1 + tanh(√(2/π)(x + 0.044715x³))) (Hendrycks &amp; Gimpel 2016, arXiv 1606.08415).</summary>
-    private static Tensor GeluTanh(Tensor x) => 0.5 * x * (1.0 + ((x + 0.044715 * x.pow(3)) * Math.Sqrt(2 / Math.PI)).tanh());
-
-    /// <summary>0 on the diagonal and the window − 1 entries left of it, −∞ elsewhere: (T, T).</summary>
-    private Tensor CausalMask(int length, int window)
-    {
-        window = Math.Min(window, length);
-        if (causalMasks.TryGetValue((length, window), out var mask))
-            return mask;
-        using var scope = NewDisposeScope();
-        var nothing = full([length, length], double.NegativeInfinity, dtype: ScalarType.Float32, device: Device);
-        mask = window < length ? nothing.triu(1) + nothing.tril(-window) : nothing.triu(1);
-        return causalMasks[(length, window)] = mask.DetachFromDisposeScope();
-    }
-
     private sealed class AdaptersOff : IDisposable
     {
         private readonly Transformer model;
@@ -265,79 +232,5 @@ public sealed class Transformer : IDisposable
         }
 
         public void Dispose() => model.adaptersOff = before;
-    }
-
-    /// <summary>What attention needs of a batch, made once and used by every layer.</summary>
-    private sealed class AttentionInputs
-    {
-        private readonly Transformer model;
-        private readonly TokenBatch batch;
-        private readonly Tensor? cos, sin;
-        private readonly int heads, groups, width, size, length;
-
-        public AttentionInputs(Transformer model, TokenBatch batch)
-        {
-            (this.model, this.batch) = (model, batch);
-            (heads, groups, width) = (model.Config.NumHeads, model.Config.NumKeyValueHeads, model.Config.HeadDim);
-            (size, length) = (batch.Sequences.Count, batch.MaxLength);
-            if (model.rotary?.For(batch) is not { } angles)
-                return;
-            cos = angles.Cos.index_select(0, angles.Rows).unsqueeze(1);
-            sin = angles.Sin.index_select(0, angles.Rows).unsqueeze(1);
-        }
-
-        /// <summary>softmax(QKᵀ/√E + causal mask) V per head; (N, (H + 2K)·E) → (N, H·E).</summary>
-        public Tensor Attend(Tensor qkv, int layer)
-        {
-            var split = qkv.view(-1, heads + 2 * groups, width);
-            var queryKey = split.narrow(1, 0, heads + groups);
-            var names = model.layers[layer];
-            if (model.Config.QkNorm)
-                queryKey = cat([model.RmsNorm(queryKey.narrow(1, 0, heads), names.QueryNorm), model.RmsNorm(queryKey.narrow(1, heads, groups), names.KeyNorm)], 1);
-            if (cos is not null && sin is not null)
-                queryKey = Rotate(queryKey, cos, sin);
-            var mask = model.CausalMask(length, model.Config.WindowOf(layer));
-            var query = PerHead(queryKey.narrow(1, 0, heads));
-            var key = Share(PerHead(queryKey.narrow(1, heads, groups)));
-            var value = Share(PerHead(split.narrow(1, heads + groups, groups)));
-            var weights = baddbmm(mask.expand(size * heads, length, length), query, key.transpose(1, 2), 1, (float)(1 / Math.Sqrt(width))).softmax(-1);
-            var mixed = weights.bmm(value).view(size, heads, length, width).transpose(1, 2).reshape(size * length, heads * width);
-            return batch.UnpadIndex is null ? mixed : mixed.index_select(0, batch.UnpadIndex);
-        }
-
-        /// <summary>x·cos + rotate_half(x)·sin with rotate_half(x) = (−x₂, x₁), over the first R features.</summary>
-        private Tensor Rotate(Tensor x, Tensor cos, Tensor sin)
-        {
-            var turning = model.Config.RotaryDim;
-            var part = turning == width ? x : x.narrow(2, 0, turning);
-            var halves = part.chunk(2, -1);
-            var turned = part * cos + cat([-halves[1], halves[0]], -1) * sin;
-            return turning == width ? turned : cat([turned, x.narrow(2, turning, width - turning)], -1);
-        }
-
-        /// <summary>(N, heads, E) → (B·heads, T, E), padded.</summary>
-        private Tensor PerHead(Tensor x)
-        {
-            var padded = batch.PadIndex is null ? x : x.index_select(0, batch.PadIndex);
-            var count = x.size(1);
-            return padded.reshape(size, length, count, width).transpose(1, 2).reshape(size * count, length, width);
-        }
-
-        /// <summary>Repeats each key/value head for the query heads that share it.</summary>
-        private Tensor Share(Tensor x) => heads == groups
-            ? x
-            : x.view(size, groups, 1, length, width).expand(size, groups, heads / groups, length, width).reshape(size * heads, length, width);
-    }
-
-    /// <summary>Parameter names of one layer, built once: looking them up costs no allocation in the forward pass.</summary>
-    private sealed class LayerNames(int layer)
-    {
-        public readonly string AttentionNorm = $"layers.{layer}.attention_norm", AttentionNormBias = $"layers.{layer}.attention_norm_bias";
-        public readonly string Qkv = $"layers.{layer}.qkv", QkvBias = $"layers.{layer}.qkv_bias";
-        public readonly string QueryNorm = $"layers.{layer}.query_norm", KeyNorm = $"layers.{layer}.key_norm";
-        public readonly string Output = $"layers.{layer}.output", OutputBias = $"layers.{layer}.output_bias";
-        public readonly string MlpNorm = $"layers.{layer}.mlp_norm", MlpNormBias = $"layers.{layer}.mlp_norm_bias";
-        public readonly string Up = $"layers.{layer}.up", UpBias = $"layers.{layer}.up_bias";
-        public readonly string Down = $"layers.{layer}.down", DownBias = $"layers.{layer}.down_bias";
     }
 }

@@ -11,7 +11,7 @@ internal static class WeightWriter
     /// <summary>Writes a model's weights into a folder, its adapters merged into them matrix by matrix.</summary>
     public static void Write(FlatParameters parameters, LoraAdapters? adapters, string folder, long maxShardBytes)
     {
-        using var host = parameters.Values.detach().cpu();
+        using var host = parameters.Values.detach().cpu().to_type(ScalarType.Float32);
         var items = Items(parameters, host, adapters);
         var shards = Shards(items, maxShardBytes);
         if (shards.Count == 1)
@@ -38,7 +38,7 @@ internal static class WeightWriter
     /// <summary>Writes parameters into one file.</summary>
     public static void WriteFile(FlatParameters parameters, string path, IReadOnlyDictionary<string, string> metadata)
     {
-        using var host = parameters.Values.detach().cpu();
+        using var host = parameters.Values.detach().cpu().to_type(ScalarType.Float32);
         var items = Items(parameters, host, adapters: null);
         AtomicFile.Write(path, stream => SafetensorsWriter.Write(stream, items, metadata));
     }

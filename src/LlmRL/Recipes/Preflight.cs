@@ -4,6 +4,7 @@ using LlmRL.Evaluation;
 using LlmRL.Evaluation.Judges;
 using LlmRL.Models;
 using LlmRL.Models.Lora;
+using LlmRL.Recipes.Binding;
 using LlmRL.Rewards;
 using LlmRL.Training;
 
@@ -40,6 +41,8 @@ internal sealed class Preflight
     private void Check(Stage stage)
     {
         var key = recipe.KeyOf(recipe.Stages.ToList().IndexOf(stage));
+        if (stage is TrainingStage { NeedsLanguageModel: true } training)
+            Blame($"{key}.{KeyNames.Snake(nameof(TrainingStage.Dtype))}", () => WeightTypes.Choose(training.Dtype, environment.Device));
         foreach (var reference in StageReference.Of(stage))
             Blame($"{key}.{reference.Key}", () => CheckModel(reference));
         switch (stage)

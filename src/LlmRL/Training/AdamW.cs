@@ -1,5 +1,6 @@
 using System.Numerics;
 using LlmRL.Models;
+using LlmRL.Models.Kernels;
 using LlmRL.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -30,7 +31,7 @@ public sealed record AdamWOptions
 /// m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; θ ← θ − lr·λθ − lr·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε).
 /// The gradient is scaled by min(1, max_norm/(‖g‖ + 1e-6)) on the way, as PyTorch's <c>clip_grad_norm_</c> does.
 /// </summary>
-public sealed class AdamW : IDisposable
+public sealed partial class AdamW : IDisposable
 {
     /// <summary>Elements per task: a fixed number, so that sums do not depend on how many cores there are.</summary>
     private const int Chunk = 1 << 16;
@@ -58,7 +59,7 @@ public sealed class AdamW : IDisposable
     public Tensor SquaredMoment { get; }
 
     /// <summary>Whether the step is one pass of vector code over host memory. Otherwise it composes ATen operators: on other devices, and to test those on the CPU.</summary>
-    internal bool UsesKernels { get => field && parameters.Values.device_type == DeviceType.CPU; set; } = true;
+    internal bool UsesKernels { get => field && parameters.Values.device_type == DeviceType.CPU; set; } = CpuKernels.AreWanted;
 
     /// <summary>Takes one step and zeroes the gradients.</summary>
     /// <param name="learningRate">lr of this step.</param>
@@ -86,8 +87,11 @@ public sealed class AdamW : IDisposable
         var scale = options.MaxGradNorm > 0 ? Math.Min(1, options.MaxGradNorm / (norm + 1e-6)) : 1;
         if (UsesKernels)
             StepOnCpu(learningRate, scale);
+        else if (UsesFusedOperator)
+            StepFused(learningRate, scale);
         else
             StepOnDevice(learningRate, scale);
+        parameters.MarkChanged();
         parameters.ZeroGradients();
         return norm;
     }

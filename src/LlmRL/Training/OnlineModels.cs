@@ -21,7 +21,7 @@ public sealed class OnlineModels : IDisposable
         policyOptimizer = new AdamW(Policy.TrainedParameters, stage.OptimizerOptions());
         Trained = [(StageCheckpoints.PolicyName, Policy, policyOptimizer)];
         if (stage.NeedsReference)
-            Reference = context.LoadReference(stage.Reference ?? stage.Policy, stage.Policy, Policy);
+            Reference = context.LoadReference(stage.Reference ?? stage.Policy, stage.Policy, Policy, changes: stage.SyncRefModel);
         if (stage.SyncRefModel)
             Trained.Add(("reference", Reference!, null));
         if (stage.ValueModel is { } source)

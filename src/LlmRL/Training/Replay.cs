@@ -21,9 +21,11 @@ public sealed class Replay : IDisposable
     private Replay(string folder, SavedBatch saved, Stage stage, Device device, Action<string> say)
     {
         (this.saved, this.stage, this.say, check) = (saved, stage, say, new FiniteCheck(say));
-        policy = ModelFolder.Load(Path.Combine(folder, SavedBatch.PolicyFolder), scalarHead: stage is RewardModel, device: device);
+        // On the CPU whatever ran on a GPU is replayed in float32.
+        var dtype = device.type == TorchSharp.DeviceType.CUDA ? WeightTypes.Choose((stage as TrainingStage)?.Dtype ?? WeightType.Float32, device) : ScalarType.Float32;
+        policy = ModelFolder.Load(Path.Combine(folder, SavedBatch.PolicyFolder), scalarHead: stage is RewardModel, device: device, dtype: dtype);
         if (ModelFolder.IsModel(Path.Combine(folder, SavedBatch.ValueFolder)))
-            value = ModelFolder.Load(Path.Combine(folder, SavedBatch.ValueFolder), scalarHead: true, device: device);
+            value = ModelFolder.Load(Path.Combine(folder, SavedBatch.ValueFolder), scalarHead: true, device: device, dtype: dtype);
     }
 
     /// <summary>Replays the batch of a folder.</summary>

@@ -67,20 +67,20 @@ public sealed class RunEnvironment
     }
 
     /// <summary>Loads a model; see <see cref="StageContext.LoadModel"/>.</summary>
-    public Transformer LoadModel(string reference, bool scalarHead, bool trainable, ulong initKey)
+    public Transformer LoadModel(string reference, bool scalarHead, bool trainable, ulong initKey, torch.ScalarType dtype, bool masters)
     {
         if (FolderOf(reference) is { } folder)
         {
             CheckVocabulary(ModelFolder.ReadConfig(folder), folder);
             return AdapterOf(reference) is { } adapter
-                ? ModelFolder.LoadMerged(folder, adapter, scalarHead, trainable, Device, initKey)
-                : ModelFolder.Load(folder, scalarHead, trainable, Device, initKey);
+                ? ModelFolder.LoadMerged(folder, adapter, scalarHead, trainable, Device, initKey, dtype, masters)
+                : ModelFolder.Load(folder, scalarHead, trainable, Device, initKey, dtype, masters);
         }
 
         if (reference == Recipe.BaseModel && Recipe.Model?.Config is { } config)
         {
             var architecture = Recipe.Model.Architecture(config, Tokenizer);
-            var model = new Transformer(architecture, scalarHead, trainable, Device);
+            var model = new Transformer(architecture, scalarHead, trainable, Device, dtype, masters);
             // The recipe's seed alone decides the base weights, so that every stage that starts from them sees the same.
             model.Parameters.Initialize(architecture, CounterRandom.Key(Recipe.Seed, CounterRandom.Hash("base")));
             return model;

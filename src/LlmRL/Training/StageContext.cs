@@ -42,6 +42,9 @@ public sealed class StageContext
     /// <summary>Asks the stage to stop.</summary>
     public CancellationToken Cancellation => Run.Cancellation;
 
+    /// <summary>What the passes of this stage's models read and compute in: as a training stage says, else float32.</summary>
+    private torch.ScalarType DType => WeightTypes.Choose((Stage as TrainingStage)?.Dtype ?? WeightType.Float32, Device);
+
     /// <summary>The kind of a stage as recipes spell it.</summary>
     public string Kind(Stage stage) => Variants.NameOf(stage.GetType()) ?? stage.GetType().Name;
 
@@ -76,8 +79,9 @@ public sealed class StageContext
     /// <param name="reference">A stage's name, a folder, or <c>base</c>.</param>
     /// <param name="scalarHead">Whether a scalar head is wanted.</param>
     /// <param name="trainable">Whether gradients are kept.</param>
-    public Transformer LoadModel(string reference, bool scalarHead = false, bool trainable = true) =>
-        Run.LoadModel(reference, scalarHead, trainable, Key("init"));
+    /// <param name="masters">Whether a frozen model has float32 weights whatever its passes read, since they will change. On the CPU, where they are sampled from, all have.</param>
+    public Transformer LoadModel(string reference, bool scalarHead = false, bool trainable = true, bool masters = false) =>
+        Run.LoadModel(reference, scalarHead, trainable, Key("init"), DType, masters || Device.type == DeviceType.CPU);
 
     /// <summary>Loads the model that a stage trains: all of it, or adapters beside it.</summary>
     /// <param name="reference">A stage's name, a folder, or <c>base</c>.</param>
@@ -86,10 +90,11 @@ public sealed class StageContext
     public Transformer LoadTrained(string reference, LoraOptions? lora, bool scalarHead = false)
     {
         var model = LoadModel(reference, scalarHead, trainable: lora is null);
+        model.GradientCheckpointing = Stage is TrainingStage { GradientCheckpointing: true };
         if (lora is null)
             return model;
         var isStage = Run.Recipe.Stages.Any(stage => stage.Name == reference);
-        var adapters = new LoraAdapters(model.Config, lora, scalarHead, Device)
+        var adapters = new LoraAdapters(model.Config, lora, scalarHead, Device, model.DType)
         {
             BaseName = isStage ? null : reference != Recipe.BaseModel ? reference : Run.Recipe.Model is { Adapter: null, Path: { } path } ? path : null,
             BaseFolder = isStage ? Run.Directory.Final(reference) : null,
@@ -103,8 +108,9 @@ public sealed class StageContext
     /// <param name="reference">A stage's name, a folder, or <c>base</c>.</param>
     /// <param name="start">Where the trained model started.</param>
     /// <param name="trained">The trained model.</param>
-    public Transformer LoadReference(string reference, string start, Transformer trained) =>
-        trained.Adapters is not null && reference == start ? trained : LoadModel(reference, trainable: false);
+    /// <param name="changes">Whether it will be changed after all.</param>
+    public Transformer LoadReference(string reference, string start, Transformer trained, bool changes = false) =>
+        trained.Adapters is not null && reference == start ? trained : LoadModel(reference, trainable: false, masters: changes);
 
     /// <summary>Draws anew what dropout leaves out, by the number of optimizer steps taken: a resumed run draws the same.</summary>
     internal static void DrawDropout(Transformer model, AdamW optimizer)

@@ -66,6 +66,45 @@ public class AdamWTests
         Assert.All(values, value => Assert.Equal(values[0], value, 1e-7));
     }
 
+    [Fact]
+    public void OperatorsTakeTheKernelsSteps() => AssertAsKernels(optimizer => optimizer.UsesFusedOperator = false, fused: false);
+
+    [LibTorchFact("2.4")]
+    public void SoDoesTheFusedOperator() => AssertAsKernels(optimizer => optimizer.UsesFusedOperator = true, fused: true);
+
+    /// <summary>Steps with clipping, weight decay on matrices and parameters between them that do not decay.</summary>
+    private static void AssertAsKernels(Action<AdamW> prepare, bool fused)
+    {
+        const double learningRate = 1e-2;
+        var (expected, actual) = (Steps(kernels: true), Steps(kernels: false));
+        Assert.All(expected.Zip(actual), pair => Assert.Equal(pair.First, pair.Second, 1e-4 * learningRate));
+        Assert.True(expected.Max(Math.Abs) > learningRate, "nothing moves: the test shows nothing");
+
+        float[] Steps(bool kernels)
+        {
+            using var scope = NewDisposeScope();
+            using var parameters = new FlatParameters(
+                [new ParameterSpec("a", [7], ParameterInit.One, []), new ParameterSpec("b", [40, 3], ParameterInit.One, []), new ParameterSpec("c", [5, 11], ParameterInit.One, []), new ParameterSpec("d", [9], ParameterInit.One, [])],
+                CPU, trainable: true);
+            using var optimizer = new AdamW(parameters, new AdamWOptions { WeightDecay = 0.3, MaxGradNorm = 1 }) { UsesKernels = kernels };
+            prepare(optimizer);
+            Assert.Equal(fused, optimizer.UsesFusedOperator);
+            var random = new RandomStream(CounterRandom.Key(5));
+            float[] Normal(double scale) => [.. Enumerable.Range(0, (int)parameters.Count).Select(_ => (float)(scale * random.NextNormal()))];
+            using var guard = no_grad();
+            parameters.Values.copy_(tensor(Normal(1)));
+            for (var step = 0; step < 6; step++)
+            {
+                // Clipped and not.
+                parameters.Gradients!.copy_(tensor(Normal(step % 2 == 0 ? 1 : 0.01)));
+                optimizer.Step(learningRate);
+            }
+
+            Assert.All(parameters.Gradients!.data<float>().ToArray(), gradient => Assert.Equal(0, gradient));
+            return [.. parameters.Values.data<float>().ToArray(), .. optimizer.Moment.data<float>().ToArray(), .. optimizer.SquaredMoment.data<float>().ToArray()];
+        }
+    }
+
     [SharedFact("fixtures/adamw.json")]
     public void SchedulesAreThoseOfTransformers()
     {

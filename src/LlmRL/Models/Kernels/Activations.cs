@@ -89,7 +89,8 @@ internal unsafe struct LayerActivations
 }
 
 /// <summary>
-/// The activations of one forward pass in one block of borrowed memory. Where no backward pass follows, all layers share one layer's part of it.
+/// The activations of one forward pass in one block of borrowed memory. Where no backward pass follows, all layers share one layer's part of it; where it computes them
+/// again, layers have nothing of their own but what a layer starts from.
 /// </summary>
 internal sealed unsafe class Activations : IDisposable
 {
@@ -97,19 +98,25 @@ internal sealed unsafe class Activations : IDisposable
     private readonly BufferLease _memory;
     private readonly LoraKernels? _lora;
 
-    public Activations(BlockShape shape, int rows, bool keep, LoraKernels? lora = null)
+    public Activations(BlockShape shape, int rows, bool keep, LoraKernels? lora = null, bool inputsOnly = false)
     {
-        (Kept, _lora) = (keep, lora);
+        (Kept, InputsOnly, _lora) = (keep, keep && inputsOnly, lora);
         var layers = shape.Config.NumLayers;
         _layers = new LayerActivations[layers + 1];
         // Once to count, once to hand out.
-        var size = (long)Assign(null, shape, rows, layers) / sizeof(float);
-        _memory = new BufferLease(size);
+        Floats = (long)Assign(null, shape, rows, layers) / sizeof(float);
+        _memory = new BufferLease(Floats);
         Assign(_memory.Pointer, shape, rows, layers);
     }
 
+    /// <summary>How many floats they take.</summary>
+    public long Floats { get; }
+
     /// <summary>Whether a backward pass will read them.</summary>
     public bool Kept { get; }
+
+    /// <summary>Whether of each layer only its input is kept (and U of its adapters): the rest is that of the layer computed last.</summary>
+    public bool InputsOnly { get; }
 
     /// <summary>A layer's activations; those of layer L hold the last norm's input, μ and r only.</summary>
     public ref LayerActivations this[int layer] => ref _layers[layer];
@@ -135,11 +142,18 @@ internal sealed unsafe class Activations : IDisposable
                 continue;
             }
 
+            var shares = i > 0 && InputsOnly;
+            if (shares)
+                layer = _layers[0];
             layer.X = Take(shape.Width);
             layer.Inverse = Take(1);
             layer.Mean = hasMean ? Take(1) : null;
             if (i == layers)
                 break;
+            if (_lora is not null)
+                TakeLora(ref layer, i);
+            if (shares)
+                continue;
             layer.Qkv = Take(shape.Qkv);
             layer.QueryKey = shape.Config.QkNorm ? Take(shape.QueryKey) : null;
             layer.HeadInverse = shape.Config.QkNorm ? Take(shape.TurningHeads) : null;
@@ -149,16 +163,18 @@ internal sealed unsafe class Activations : IDisposable
             layer.MiddleInverse = Take(1);
             layer.MiddleMean = hasMean ? Take(1) : null;
             layer.Up = Kept ? Take(shape.Up) : null;
-            if (_lora is null)
-                continue;
+        }
+
+        return at;
+
+        void TakeLora(ref LayerActivations layer, int index)
+        {
             // Where all layers share this memory, it serves the widest.
-            int Width(LoraPlace place) => Kept ? _lora.Width(i, place) : _lora.Width(place);
+            int Width(LoraPlace place) => Kept ? _lora.Width(index, place) : _lora.Width(place);
             layer.LoraQkv = Take(Width(LoraPlace.Qkv));
             layer.LoraOutput = Take(Width(LoraPlace.Output));
             layer.LoraUp = Take(Width(LoraPlace.Up));
             layer.LoraDown = Take(Width(LoraPlace.Down));
         }
-
-        return at;
     }
 }

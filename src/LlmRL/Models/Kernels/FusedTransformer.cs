@@ -17,14 +17,15 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
     /// <summary>The final hidden states, (N, D). Where gradients are wanted, one backward pass may follow.</summary>
     /// <param name="batch">The tokens.</param>
     /// <param name="lora">The adapters that apply; null: none.</param>
-    public Tensor Hidden(TokenBatch batch, LoraKernels? lora)
+    /// <param name="checkpoints">Whether only layers' inputs are kept for the backward pass; see <see cref="Transformer.GradientCheckpointing"/>.</param>
+    public Tensor Hidden(TokenBatch batch, LoraKernels? lora, bool checkpoints)
     {
         using var scope = NewDisposeScope();
         var keep = (lora?.IsTrainable ?? gradients is not null) && is_grad_enabled();
         var angles = rotary?.For(batch);
         var inputs = Inputs(batch, angles, lora?.Pass(batch.Sequences, keep));
         var output = empty([batch.Count, weights.Config.HiddenSize], dtype: ScalarType.Float32);
-        var activations = new Activations(inputs.Shape, inputs.Rows, keep, lora);
+        var activations = new Activations(inputs.Shape, inputs.Rows, keep, lora, checkpoints);
         var target = (nint)NativeTorch.DataPointer(output);
         KernelTeam.Run(TransformerForward.ScratchFloats(inputs), scratch => new TransformerForward(inputs, activations, (float*)target, (float*)scratch));
         if (!keep)
@@ -50,7 +51,7 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
         using (var dense = gradOutput.contiguous())
         {
             var source = (nint)NativeTorch.DataPointer(dense);
-            KernelTeam.Run(BackwardScratch.Floats(inputs), scratch => new TransformerBackward(inputs, activations, (float*)source, (float*)scratch));
+            KernelTeam.Run(TransformerBackward.ScratchFloats(inputs, activations), scratch => new TransformerBackward(inputs, activations, (float*)source, (float*)scratch));
         }
     }
 

@@ -8,7 +8,7 @@ namespace LlmRL.Models.Kernels;
 /// The transformer's backward pass from ∂loss/∂(final hidden states), adding to the gradient buffer. Per layer two phases: attention backward together with
 /// the weight gradients that are ready, then tiles of rows through everything between this attention and the one below.
 /// </summary>
-internal sealed unsafe class TransformerBackward : IParallelBody
+internal sealed unsafe partial class TransformerBackward : IParallelBody
 {
     private const int EmbeddingColumns = 32;
     private readonly KernelInputs _inputs;
@@ -20,13 +20,14 @@ internal sealed unsafe class TransformerBackward : IParallelBody
     private readonly float* _gradOutput;
     private readonly BackwardScratch _scratch;
     private readonly WeightPanels _panels;
+    private readonly TransformerForward? _again;
     private readonly List<WeightGradient>[] _weightTasks;
 
     /// <summary>Prepares a pass.</summary>
     /// <param name="inputs">Weights, gradients and tokens of the forward pass.</param>
     /// <param name="activations">What the forward pass left.</param>
     /// <param name="gradOutput">(N, D).</param>
-    /// <param name="scratch"><see cref="BackwardScratch.Floats"/> floats.</param>
+    /// <param name="scratch"><see cref="ScratchFloats"/> floats.</param>
     public TransformerBackward(KernelInputs inputs, Activations activations, float* gradOutput, float* scratch)
     {
         (_inputs, _shape, _tiles, _activations) = (inputs, inputs.Shape, inputs.Tiles, activations);
@@ -36,10 +37,15 @@ internal sealed unsafe class TransformerBackward : IParallelBody
             throw new InvalidOperationException("the model keeps no gradients");
         _scratch = new BackwardScratch(inputs, scratch, out _);
         _panels = new WeightPanels(inputs.Weights, forward: false, _scratch.WeightPanels);
+        _again = activations.InputsOnly ? new TransformerForward(inputs, activations, null, scratch + BackwardScratch.Floats(inputs)) : null;
         // Entry l: what becomes ready with layer l's attention, that is, layer l's own weights but for its first projection, and the first projection of
         // layer l + 1; the last entry is the first projection of layer 0.
         _weightTasks = [.. Enumerable.Range(0, inputs.Config.NumLayers + 1).Select(WeightTasks)];
     }
+
+    /// <summary>Scratch memory that all threads need together.</summary>
+    public static long ScratchFloats(KernelInputs inputs, Activations activations) =>
+        BackwardScratch.Floats(inputs) + (activations.InputsOnly ? TransformerForward.ScratchFloats(inputs) : 0);
 
     public void Execute(int worker, Phases phases)
     {
@@ -57,6 +63,12 @@ internal sealed unsafe class TransformerBackward : IParallelBody
         phases.End();
         for (var layer = layers - 1; layer >= 0; layer--)
         {
+            if (_again is not null)
+            {
+                LayerAndAgain(layer, worker, ref phases, _again);
+                continue;
+            }
+
             var products = _weightTasks[layer].Count;
             var large = products + _inputs.AttentionTasks;
             while (phases.Next(large + _panels.Tasks, 1, out var task, out _))

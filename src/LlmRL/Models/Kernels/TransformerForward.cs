@@ -20,7 +20,7 @@ internal sealed unsafe class TransformerForward : IParallelBody
     /// <summary>Prepares a pass.</summary>
     /// <param name="inputs">Weights and tokens.</param>
     /// <param name="activations">Receives what the backward pass needs.</param>
-    /// <param name="output">Receives the final hidden states, (N, D).</param>
+    /// <param name="output">Receives the final hidden states, (N, D); null where only layers are computed again.</param>
     /// <param name="scratch"><see cref="ScratchFloats"/> floats.</param>
     public TransformerForward(KernelInputs inputs, Activations activations, float* output, float* scratch)
     {
@@ -33,9 +33,21 @@ internal sealed unsafe class TransformerForward : IParallelBody
     /// <summary>Scratch memory that all threads need together.</summary>
     public static long ScratchFloats(KernelInputs inputs) => KernelTeam.Threads * WorkerFloats(inputs) + WeightPanels.Floats(inputs.Shape);
 
+    /// <summary>The weights that it multiplies by, for who computes layers again: whose tasks are to run before <see cref="BeginAgain"/> and <see cref="FinishAgain"/>.</summary>
+    public WeightPanels Panels => _panels;
+
+    /// <summary>Computes again, from a layer's input, what its attention reads.</summary>
+    public void BeginAgain(int layer, int tile, int worker) => BeginLayer(layer, tile, Own(worker));
+
+    /// <summary>Computes a layer's attention again.</summary>
+    public void AttendAgain(int layer, int task, int worker) => CausalAttention.Forward(_inputs.Attention(layer, _activations[layer], task, out _), Own(worker));
+
+    /// <summary>Computes again what follows a layer's attention, as far as the backward pass reads it.</summary>
+    public void FinishAgain(int layer, int tile, int worker) => FinishLayer(layer, tile, Own(worker), again: true);
+
     public void Execute(int worker, Phases phases)
     {
-        var own = _scratch + worker * WorkerFloats(_inputs);
+        var own = Own(worker);
         while (phases.Next(_panels.Tasks, 1, out var part, out _))
             _panels.Run(part, attention: 0, rest: -1);
         phases.End();
@@ -57,13 +69,15 @@ internal sealed unsafe class TransformerForward : IParallelBody
             phases.End();
             while (phases.Next(_tiles.Count, 1, out var tile, out _))
             {
-                FinishLayer(layer, tile, own);
+                FinishLayer(layer, tile, own, again: false);
                 BeginLayer(layer + 1, tile, own);
             }
 
             phases.End();
         }
     }
+
+    private float* Own(int worker) => _scratch + worker * WorkerFloats(_inputs);
 
     private static long WorkerFloats(KernelInputs inputs) =>
         Math.Max(CausalAttention.ScratchFloats(inputs.MaxLength, inputs.Config.HeadDim), (long)inputs.Tiles.Size * (inputs.Shape.Width + inputs.Shape.Inner + Math.Max(inputs.Shape.Up, inputs.Shape.Mixed)) + Lanes.Width) / Lanes.Width * Lanes.Width
@@ -113,7 +127,7 @@ internal sealed unsafe class TransformerForward : IParallelBody
     }
 
     /// <summary>x + output projection, then x + MLP(norm(x)), whose norm reads the block's input where the two are parallel.</summary>
-    private void FinishLayer(int layer, int tile, float* own)
+    private void FinishLayer(int layer, int tile, float* own, bool again)
     {
         var (start, rows) = _tiles[tile];
         ref var a = ref _activations[layer];
@@ -132,6 +146,8 @@ internal sealed unsafe class TransformerForward : IParallelBody
             Norms.Forward(middle, rows, _shape.Width, w.MlpNorm, w.MlpNormBias, (float)_inputs.Config.NormEpsilon, normalised, mean, a.MiddleInverse + start);
         Products.Forward(normalised, rows, _shape.Width, w.Up, _panels.Up, w.UpBias, _shape.Up, up);
         Adapt(layer, LoraPlace.Up, start, rows, normalised, normalised, _shape.Width, a.LoraUp, up);
+        if (again)
+            return;
         Gates.Forward(_inputs.Config.Mlp, up, rows, _shape.Inner, gated);
         Products.Forward(gated, rows, _shape.Inner, w.Down, _panels.Down, w.DownBias, _shape.Width, _activations[layer + 1].X + row * width, middle);
         Adapt(layer, LoraPlace.Down, start, rows, gated, gated, _shape.Inner, a.LoraDown, _activations[layer + 1].X + row * width);

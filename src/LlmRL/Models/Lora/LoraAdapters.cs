@@ -15,19 +15,21 @@ public sealed class LoraAdapters : IDisposable
     /// <param name="options">Rank, scale, targets.</param>
     /// <param name="scalarHead">Whether the model has a scalar head, which is trained whole.</param>
     /// <param name="device">Where they live; the CPU by default.</param>
+    /// <param name="dtype">What passes read, as of the model.</param>
     /// <exception cref="BadInputException">A target is none of the model's projections.</exception>
-    public LoraAdapters(ModelConfig config, LoraOptions options, bool scalarHead = false, Device? device = null)
-        : this(config, options, LoraLayout.Of(config, options), scalarHead, device ?? CPU, trainable: true)
+    public LoraAdapters(ModelConfig config, LoraOptions options, bool scalarHead = false, Device? device = null, ScalarType dtype = ScalarType.Float32)
+        : this(config, options, LoraLayout.Of(config, options), scalarHead, device ?? CPU, trainable: true, dtype)
     {
     }
 
     /// <summary>Reserves given adapters.</summary>
-    internal LoraAdapters(ModelConfig config, LoraOptions options, IReadOnlyList<LoraLinear> linears, bool scalarHead, Device device, bool trainable)
+    internal LoraAdapters(
+        ModelConfig config, LoraOptions options, IReadOnlyList<LoraLinear> linears, bool scalarHead, Device device, bool trainable, ScalarType dtype = ScalarType.Float32)
     {
         (Config, Options, Linears) = (config, options, linears);
         byName = linears.ToDictionary(linear => linear.Name, StringComparer.Ordinal);
         var score = scalarHead ? ParameterLayout.Of(config, scalarHead: true)[^1] : null;
-        Parameters = new FlatParameters(LoraLayout.Specs(linears, options.R, score), device, trainable);
+        Parameters = new FlatParameters(LoraLayout.Specs(linears, options.R, score), device, trainable, dtype);
     }
 
     /// <summary>The model's architecture.</summary>
@@ -105,7 +107,7 @@ public sealed class LoraAdapters : IDisposable
     {
         using var guard = no_grad();
         using var scope = NewDisposeScope();
-        var (a, b) = Pair(linear, block);
+        var (a, b) = Pair(linear, block, name => Parameters[name]);
         rows.add_(b.matmul(a).to(rows.device), Options.Scale);
     }
 
@@ -116,7 +118,7 @@ public sealed class LoraAdapters : IDisposable
         var done = 0;
         for (var i = 0; i < linear.Blocks.Count; i++)
         {
-            var (a, b) = Pair(linear, i);
+            var (a, b) = Pair(linear, i, Parameters.Weight);
             Pad(linear.Blocks[i].FirstRow);
             columns.Add(x.matmul(a.t()).matmul(b.t()) * Options.Scale);
             done += linear.Blocks[i].Rows;
@@ -128,7 +130,7 @@ public sealed class LoraAdapters : IDisposable
         void Pad(int until)
         {
             if (done < until)
-                columns.Add(zeros([x.size(0), until - done], dtype: ScalarType.Float32, device: x.device));
+                columns.Add(zeros([x.size(0), until - done], dtype: x.dtype, device: x.device));
             done = until;
         }
     }
@@ -137,6 +139,6 @@ public sealed class LoraAdapters : IDisposable
     public void Dispose() => Parameters.Dispose();
 
     /// <summary>A (r, inputs) and B (rows, r) of a target, views.</summary>
-    private (Tensor A, Tensor B) Pair(LoraLinear linear, int block) =>
-        (Parameters[linear.A].narrow(0, block * Options.R, Options.R), Parameters[linear.B].narrow(0, linear.Blocks[block].FirstAdapterRow, linear.Blocks[block].Rows));
+    private (Tensor A, Tensor B) Pair(LoraLinear linear, int block, Func<string, Tensor> read) =>
+        (read(linear.A).narrow(0, block * Options.R, Options.R), read(linear.B).narrow(0, linear.Blocks[block].FirstAdapterRow, linear.Blocks[block].Rows));
 }

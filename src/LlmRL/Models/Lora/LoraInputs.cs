@@ -28,7 +28,7 @@ internal sealed class LoraInputs
     {
         if (adapters?.Find(weight) is not { } linear)
             return y;
-        return adapters.Apply(linear, rowKeys.Length == 0 ? x : x * Mask(number, linear.Inputs).to(x.device), y);
+        return adapters.Apply(linear, rowKeys.Length == 0 ? x : x * Mask(number, linear.Inputs).to(x.dtype, x.device), y);
     }
 
     /// <summary>0 or 1/(1 − p), (N, width).</summary>
