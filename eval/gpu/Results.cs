@@ -71,11 +71,11 @@ internal static class Results
         foreach (var check in checks)
             text.Append(Invariant($"| {check.Name} | {check.Error:g2} | {check.Tolerance:g2} | {(check.Holds ? "yes" : "**no**")} | {check.Fault ?? check.Measure} |\n"));
         if (bench.Length > 0)
-            text.Append("\n## Speed\n\n| model | weights | phase | batch | s/step (min-max) | tokens/s | matrix product, GFLOP/s | of limit | host MB | GPU MB |\n|---|---|---|---|---|---|---|---|---|---|\n");
+            text.Append("\n## Speed\n\n| model | weights | phase | type | batch | s/step (min-max) | tokens/s | matrix product, GFLOP/s | of limit | host MB | GPU MB |\n|---|---|---|---|---|---|---|---|---|---|---|\n");
         foreach (var row in bench)
         {
             var (shape, time) = (row.Shape, row.SecondsPerStep);
-            text.Append(Invariant($"| {Path.GetFileNameWithoutExtension(row.Model)} | {row.Parameters / 1e6:N0} M | {row.Phase} | {shape.Batch} × {shape.Group} × {shape.PromptLength}+{shape.CompletionLength} "))
+            text.Append(Invariant($"| {Path.GetFileNameWithoutExtension(row.Model)} | {row.Parameters / 1e6:N0} M | {row.Phase} | {row.Dtype}{(row.GradientCheckpointing ? ", checkpointing" : "")} | {shape.Batch} × {shape.Group} × {shape.PromptLength}+{shape.CompletionLength} "))
                 .Append(Invariant($"| {time.Median:g3} ({time.Min:g3}-{time.Max:g3}) | {row.TokensPerSecond:N0} | {row.MatmulGflops:N0} | {100 * row.FractionOfLimit:N0} % | {row.PeakRssMb:N0} | {row.PeakDeviceMb:N0} |\n"));
         }
 

@@ -11,7 +11,7 @@ namespace LlmRL.Gpu;
 internal sealed partial class DeviceChecks
 {
     // A pass of some layers rounds some dozen times in a row, each time by up to 2⁻⁹ and at random.
-    private const double Bf16PassTolerance = 12.0 / 512, RepeatTolerance = 1e-5;
+    private const double Bf16PassTolerance = 16.0 / 512, RepeatTolerance = 1e-5;
     private const string RootMeanSquare = "root mean square difference of the gradient ÷ its root mean square, or the largest of the loss";
 
     private static KeyValuePair<string, Func<DeviceChecks, Finding>>[] TrainingComparisons =>

@@ -9,6 +9,7 @@
 #   --out DIR           default eval/gpu/results/DATE-DEVICE
 #   --models "A B"      default: A, qwen2.5-0.5b and tinyllama-1.1b
 #   --phases "P Q"      default: generate logprobs sft reward dpo grpo ppo
+#   --dtypes "T U"      default: bfloat16 float32; on the CPU in ATen operators, as on a GPU
 #   --steps N           timed steps of a phase, default 3
 #   --python PYTHON     whose torch is used, default python3
 #   --system            the libtorch below /usr/include instead of python's
@@ -53,12 +54,12 @@ if [[ ${1:-} == pack ]]; then
   exit
 fi
 
-device=cuda small='' out='' models='' phases='' steps=3 python=python3 system='' only=''
+device=cuda small='' out='' models='' phases='' dtypes='' steps=3 python=python3 system='' only=''
 while (($# > 0)); do
   case $1 in
     --small) small=1; shift; continue ;;
     --system) system=1; shift; continue ;;
-    --device|--out|--models|--phases|--steps|--python|--only) (($# > 1)) || die "$1 needs a value" ;;
+    --device|--out|--models|--phases|--dtypes|--steps|--python|--only) (($# > 1)) || die "$1 needs a value" ;;
     *) die "$1 is no option; the first lines of this file list them" ;;
   esac
   declare "${1#--}=$2"
@@ -160,16 +161,24 @@ if [[ $only != check ]]; then
     steps=1
     models=${models:-nano} phases=${phases:-generate logprobs sft dpo grpo}
   fi
+  [[ $device != cpu ]] || export LLMRL_OPERATORS=1
+  bench() {
+    local what="$model $phase $dtype${1:+ $1}"
+    if "$cli" bench "$phase" --model "$config" --json --device "$device" --dtype "$dtype" --steps "$steps" --warm-up 1 "${extra[@]}" "$@" >"$out/one.json" 2>"$out/error.txt"; then
+      cat "$out/one.json" >>"$out/bench.jsonl"
+      say "$what: $(sed -n 's/.*"median":\([0-9.e-]*\).*/\1/p' "$out/one.json") s a step"
+    else
+      fail "bench $what: $(grep . "$out/error.txt" | tail -n 1)"
+    fi
+  }
   for model in ${models:-A qwen2.5-0.5b tinyllama-1.1b}; do
     config=$bundle/models/$model.json
     [[ -f $config ]] || config=$bundle/eval/gpu/$model.json
-    for phase in ${phases:-generate logprobs sft reward dpo grpo ppo}; do
-      if "$cli" bench "$phase" --model "$config" --json --device "$device" --steps "$steps" --warm-up 1 "${extra[@]}" >"$out/one.json" 2>"$out/error.txt"; then
-        cat "$out/one.json" >>"$out/bench.jsonl"
-        say "$model $phase: $(sed -n 's/.*"median":\([0-9.e-]*\).*/\1/p' "$out/one.json") s a step"
-      else
-        fail "bench $phase $model: $(grep . "$out/error.txt" | tail -n 1)"
-      fi
+    for dtype in ${dtypes:-bfloat16 float32}; do
+      for phase in ${phases:-generate logprobs sft reward dpo grpo ppo}; do
+        bench
+        [[ $phase != sft ]] || bench --checkpointing
+      done
     done
   done
   rm -f "$out/one.json" "$out/error.txt"

@@ -8,26 +8,33 @@ namespace LlmRL.Scaling;
 /// <remarks>
 /// P weights. sft: weights, gradients and two moments, 16 bytes a weight; logprobs and grpo: the reference's 4 as well; generate: 4.
 /// A training pass keeps for each of the m rows of a micro-batch (samples of a prompt share its rows), of every layer, what went into its four products, queries, keys and values, and gate and up, and while it
-/// goes back one layer's gradients. The head holds logits of one chunk, at most 2²⁴ numbers. Sampling holds keys and values of up to 64 sequences.
+/// goes back one layer's gradients. The head holds the logits of all rows, or where those are more than 2²⁴ numbers 16 partial sums of the hidden states' gradient and the hidden states once more. Sampling
+/// holds keys and values of up to 64 sequences.
 /// </remarks>
 internal static class MemoryCost
 {
     private const int FloatBytes = sizeof(float), Slots = 64;
 
-    /// <summary>Numbers of the head's chunk of logits, at most.</summary>
+    /// <summary>Logits that the head computes at once, at most.</summary>
     public const double ChunkElements = 1 << 24;
+
+    private const int HeadSums = 16;
 
     /// <summary>All of it.</summary>
     public static double Bytes(BenchPhase phase, ModelConfig config, BenchShape shape) =>
-        FloatBytes * (Copies(phase) * BenchSettings.Parameters(config) + Activations(phase, config, shape) + Logits(phase, config, shape)) + Cache(phase, config, shape);
+        FloatBytes * (Copies(phase) * BenchSettings.Parameters(config) + Activations(phase, config, shape) + Head(phase, config, shape)) + Cache(phase, config, shape);
 
     /// <summary>Numbers held for each weight.</summary>
     public static double Copies(BenchPhase phase) => phase switch { BenchPhase.Generate => 1, BenchPhase.Sft => 4, _ => 5 };
 
-    /// <summary>Logits that exist at once.</summary>
-    public static double Logits(BenchPhase phase, ModelConfig config, BenchShape shape) => phase == BenchPhase.Generate
-        ? Math.Min(Slots, shape.Samples) * (double)config.VocabSize
-        : Math.Min(Math.Max(1, Math.Floor(ChunkElements / config.VocabSize)), Rows(shape)) * config.VocabSize;
+    /// <summary>What the head holds: logits, or sums in their place.</summary>
+    public static double Head(BenchPhase phase, ModelConfig config, BenchShape shape)
+    {
+        if (phase == BenchPhase.Generate)
+            return Math.Min(Slots, shape.Samples) * (double)config.VocabSize;
+        var logits = Rows(shape) * config.VocabSize;
+        return logits <= ChunkElements ? logits : (phase == BenchPhase.LogProbs ? 0 : HeadSums + 1) * Rows(shape) * config.HiddenSize;
+    }
 
     private static double Rows(BenchShape shape) => Math.Min(MicroBatches.DefaultTokens, (double)shape.Batch * shape.PromptLength + (double)shape.Samples * shape.CompletionLength);
 

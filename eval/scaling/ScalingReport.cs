@@ -71,11 +71,11 @@ internal static class ScalingReport
             return;
         var (low, high) = (curve[0], curve[^1]);
         var head = 4.0 * (high.Config.VocabSize - low.Config.VocabSize) * high.Config.HiddenSize / 1e6;
-        var chunk = 4 * (MemoryCost.Logits(BenchPhase.Grpo, high.Config, high.Point.Shape) - MemoryCost.Logits(BenchPhase.Grpo, low.Config, low.Point.Shape)) / 1e6;
+        var chunk = 4 * (MemoryCost.ChunkElements - MemoryCost.Head(BenchPhase.Grpo, low.Config, low.Point.Shape)) / 1e6;
         var growth = high.Megabytes - low.Megabytes;
         text.Append(Text($"\n### A vocabulary of {high.Config.VocabSize:N0}\n\nThe peak of a process with GRPO steps grows by {growth:N0} MB from a vocabulary of {low.Config.VocabSize:N0}. Embedding and head are one matrix, {head:N0} MB more in each copy.\n\n"))
             .Append("| what may grow | MB |\n|---|---|\n")
-            .Append(Text($"| the head's weights in policy and reference, and its gradient | {3 * head:N0} |\n| one chunk of logits | {chunk:N0} |\n| **allowed** | **{3 * head + chunk:N0}** |\n"))
+            .Append(Text($"| the head's weights in policy and reference, and its gradient | {3 * head:N0} |\n| one chunk of logits, 2²⁴ numbers, less those of the small vocabulary | {chunk:N0} |\n| **allowed** | **{3 * head + chunk:N0}** |\n"))
             .Append(Text($"| AdamW's two moments of the head | {2 * head:N0} |\n| allowed with the moments | {5 * head + chunk:N0} |\n"));
         if (Curve(BenchPhase.Generate) is { Length: > 1 } sampling)
             text.Append(Text($"| measured beside it: growth of sampling alone beyond its weights (tokenizer, logits of a step) | {sampling[^1].Megabytes - sampling[0].Megabytes - head:N0} |\n"));

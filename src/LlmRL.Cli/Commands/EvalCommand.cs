@@ -29,6 +29,8 @@ internal static class EvalCommand
     private static readonly Option<string?> JudgeModel = new("--judge-model") { Description = "With --judge-url: the model that judges." };
     private static readonly Option<string?> JudgeKey = new("--judge-key-env") { Description = "With --judge-url: the environment variable that holds the key." };
     private static readonly Option<string> JudgeQuestion = new("--judge-prompt") { Description = "With --judge-url: tldr, or a file with the question.", DefaultValueFactory = _ => "tldr" };
+    private static readonly Option<double?> JudgeTimeout = new("--judge-timeout") { Description = "With --judge-url: seconds that one try may take (default: 60)." };
+    private static readonly Option<int?> JudgeRetries = new("--judge-retries") { Description = "With --judge-url: how often a question is asked again (default: 5)." };
     private static readonly Option<string?> Reference = new("--reference") { Description = "A model folder: the KL to it is measured." };
     private static readonly Option<string?> RewardModelFolder = new("--reward-model") { Description = "A reward model's folder: its mean score is measured." };
     private static readonly Option<double> Temperature = new("--temperature") { Description = "0 takes the most probable token.", DefaultValueFactory = _ => 1 };
@@ -40,11 +42,13 @@ internal static class EvalCommand
     private static readonly Option<string> Device = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => "auto" };
     private static readonly Option<bool> Json = new("--json") { Description = "One JSON object an evaluation, on standard output." };
 
+    private static readonly Option[] JudgeOptions = [JudgeKey, JudgeQuestion, JudgeTimeout, JudgeRetries];
+
     public static Command Create()
     {
         var command = new Command("eval", "Measures pass@k, win rate, reward, KL and diversity of trained models.")
         {
-            RecipeFile, Model, Adapter, Data, Count, PassAtK, Samples, Gold, JudgeUrl, JudgeModel, JudgeKey, JudgeQuestion, Reference, RewardModelFolder, Temperature, TopP, Length, Seed, Output, Set, Device, Json,
+            RecipeFile, Model, Adapter, Data, Count, PassAtK, Samples, Gold, JudgeUrl, JudgeModel, JudgeKey, JudgeQuestion, JudgeTimeout, JudgeRetries, Reference, RewardModelFolder, Temperature, TopP, Length, Seed, Output, Set, Device, Json,
         };
         command.SetAction(parsed => Guard.Run(() => Run(parsed)));
         return command;
@@ -101,6 +105,10 @@ internal static class EvalCommand
             else if (kept is null)
                 Show(metrics);
         }
+        catch (RewardFailedException fault) when (kept is null)
+        {
+            throw new RewardFailedException($"{fault.Message} Here there is no such folder: name one with --out.", fault);
+        }
         finally
         {
             if (kept is null && Directory.Exists(folder))
@@ -138,8 +146,31 @@ internal static class EvalCommand
             throw new BadInputException(url is null ? "--judge-model: give the server too, with --judge-url." : "--judge-url: name the model that judges, with --judge-model.");
         if (url is not null && parsed.GetValue(Gold))
             throw new BadInputException("--judge and --judge-url: one judge at a time; take one of them out.");
-        return url is not null ? new HttpJudge { Url = url, Model = model!, ApiKeyEnv = parsed.GetValue(JudgeKey), Prompt = parsed.GetValue(JudgeQuestion)! }
-            : parsed.GetValue(Gold) ? new GoldReward() : null;
+        if (url is null)
+        {
+            return JudgeOptions.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } alone
+                ? throw new BadInputException($"{alone.Name}: it is about a judge behind a server; name that with --judge-url and --judge-model.")
+                : parsed.GetValue(Gold) ? new GoldReward() : null;
+        }
+
+        if (parsed.GetValue(JudgeTimeout) is { } seconds and not (>= 0.01 and <= 86400))
+            throw new BadInputException(string.Create(CultureInfo.InvariantCulture, $"--judge-timeout {seconds}: give seconds from 0.01 to 86400."));
+        if (parsed.GetValue(JudgeRetries) is { } again and not (>= 0 and <= 1000))
+            throw new BadInputException($"--judge-retries {again}: give a number from 0 to 1000.");
+        var judge = new HttpJudge { Url = url, Model = model!, ApiKeyEnv = parsed.GetValue(JudgeKey), Prompt = parsed.GetValue(JudgeQuestion)! };
+        judge = judge with { Timeout = parsed.GetValue(JudgeTimeout) ?? judge.Timeout, MaxRetries = parsed.GetValue(JudgeRetries) ?? judge.MaxRetries };
+        try
+        {
+            judge.Check();
+        }
+        catch (BadInputException fault)
+        {
+            // The user gave options, not a recipe's keys.
+            var text = fault.Message.Replace("api_key_env", JudgeKey.Name, StringComparison.Ordinal);
+            throw new BadInputException(text.StartsWith("url:", StringComparison.Ordinal) ? JudgeUrl.Name + text[3..] : text.StartsWith("prompt:", StringComparison.Ordinal) ? JudgeQuestion.Name + text[6..] : text, fault);
+        }
+
+        return judge;
     }
 
     /// <summary>The default length, or what the model has positions for after the longest prompt.</summary>

@@ -34,7 +34,22 @@ public abstract record Alarm
     public abstract string Source { get; }
 
     /// <summary>What watches a stage's metrics for it; none where the stage has nothing to watch.</summary>
-    internal abstract IEnumerable<AlarmWatch> Watch(OnlineStage stage);
+    internal abstract IEnumerable<AlarmWatch> Watch(IWatchedStage stage);
+
+    /// <summary>Why the alarm, set by hand, can never be raised in a stage: the setting to blame (empty: the alarm itself), and the problem. Null where it can.</summary>
+    internal virtual (string Key, string Problem)? Problem(IWatchedStage stage)
+    {
+        foreach (var watch in Watch(stage))
+        {
+            if (!stage.LoggedMetrics.Contains(watch.Metric))
+                return ("", $"it watches {watch.Metric}, which this stage does not log{(stage is OnlineStage ? NotLogged : "; take the alarm out")}");
+        }
+
+        return null;
+    }
+
+    /// <summary>Why a stage may not log what the alarm watches, and what can be done.</summary>
+    private protected virtual string NotLogged => "; take the alarm out";
 }
 
 /// <summary>What an alarm sees at a step.</summary>
@@ -53,6 +68,12 @@ internal abstract class AlarmWatch(Alarm alarm, string metric)
 
     /// <summary>The metric that it is about.</summary>
     public string Metric { get; } = metric;
+
+    /// <summary>Every metric without which it sees nothing.</summary>
+    public virtual IEnumerable<string> Needs => [Metric];
+
+    /// <summary>Whether the recipe names a metric of it: one that is not logged is worth a word then.</summary>
+    public virtual bool IsByName => false;
 
     /// <summary>Takes a step's metrics; null while there is too little to go by.</summary>
     public abstract AlarmReading? Read(IReadOnlyDictionary<string, double> row);

@@ -1,4 +1,5 @@
 using LlmRL.Runs;
+using LlmRL.Training;
 
 namespace LlmRL.Alarms;
 
@@ -21,6 +22,9 @@ public sealed class AlarmMonitor
     private readonly AlarmWatch[] watches;
     private readonly int?[] active;
     private readonly List<AlarmEvent> events = [];
+    private readonly HashSet<string> logged = [];
+    private readonly HashSet<AlarmWatch> blind = [];
+    private int rows, heldOutRows;
 
     internal AlarmMonitor(IEnumerable<AlarmWatch> watches)
     {
@@ -40,6 +44,22 @@ public sealed class AlarmMonitor
     /// <summary>The alarm that asks the stage to end; null where none does.</summary>
     public AlarmEvent? StoppedBy => active.Select((on, i) => on is { } found && watches[i].Alarm.Stop ? events[found] : null).FirstOrDefault(found => found is not null);
 
+    /// <summary>
+    /// Alarms that see nothing, in words, each once: those of which the stage has not logged a metric in as many steps as they average over, or in an evaluation of one on held-out
+    /// rows.
+    /// </summary>
+    public IEnumerable<string> Unseeing()
+    {
+        foreach (var watch in watches.Where(watch => watch.IsByName && !blind.Contains(watch)))
+        {
+            if (watch.Needs.FirstOrDefault(name => !logged.Contains(name) && (HeldOutSchedule.IsHeldOut(name) ? heldOutRows > 0 : rows >= watch.Alarm.Window)) is not { } missing)
+                continue;
+            blind.Add(watch);
+            var known = logged.Where(name => HeldOutSchedule.IsHeldOut(name) == HeldOutSchedule.IsHeldOut(missing));
+            yield return $"the alarm {watch.Alarm.Name} sees nothing: no step so far has logged {missing}. There are {string.Join(", ", known)}.";
+        }
+    }
+
     /// <summary>Takes a step's metrics.</summary>
     /// <param name="step">The step, from 1.</param>
     /// <param name="values">Its metrics; those of the clock are left out, since they differ between runs with one seed.</param>
@@ -47,6 +67,11 @@ public sealed class AlarmMonitor
     public IReadOnlyList<AlarmEvent> Observe(int step, IEnumerable<KeyValuePair<string, double>> values)
     {
         var row = values.Where(pair => !MetricCatalog.IsTiming(pair.Key)).ToDictionary();
+        logged.UnionWith(row.Keys);
+        if (row.Keys.Any(HeldOutSchedule.IsHeldOut))
+            heldOutRows++;
+        else
+            rows++;
         var changed = new List<AlarmEvent>();
         for (var i = 0; i < watches.Length; i++)
         {

@@ -1,4 +1,3 @@
-using LlmRL.Algorithms;
 using LlmRL.Recipes.Binding;
 
 namespace LlmRL.Alarms;
@@ -41,6 +40,9 @@ public sealed record AlarmSettings
     /// <summary>Completions that the length limit cut.</summary>
     public ClippedCompletionsAlarm? ClippedCompletions { get; init; }
 
+    /// <summary>How recipes spell these settings, within a stage and of all stages.</summary>
+    internal const string KeyInStage = "alarms";
+
     /// <summary>Every alarm with its defaults, most telling first.</summary>
     public static IReadOnlyList<Alarm> Defaults { get; } = [.. Members.Select(member => member.Default)];
 
@@ -65,5 +67,19 @@ public sealed record AlarmSettings
     /// <summary>What watches a stage.</summary>
     /// <param name="stage">The stage.</param>
     /// <param name="recipe">What the recipe sets for all stages.</param>
-    public static AlarmMonitor Watch(OnlineStage stage, AlarmSettings? recipe) => new(Of(stage.Alarms, recipe).SelectMany(alarm => alarm.Watch(stage)));
+    public static AlarmMonitor Watch(IWatchedStage stage, AlarmSettings? recipe) => new(Of(stage.Alarms, recipe).SelectMany(alarm => alarm.Watch(stage)));
+
+    /// <summary>The alarms that are set and can never be raised in any of the stages: the dotted key to blame, and the problem.</summary>
+    /// <param name="settings">What a stage or a recipe sets.</param>
+    /// <param name="stages">The stages that it is for.</param>
+    /// <param name="keyOf">The key of the settings themselves.</param>
+    internal static IEnumerable<(string Key, string Problem)> Problems(AlarmSettings? settings, IReadOnlyList<IWatchedStage> stages, string keyOf)
+    {
+        foreach (var alarm in settings is null || stages.Count == 0 ? [] : Members.Select(member => member.Get(settings)).OfType<Alarm>().Where(alarm => alarm.Enabled))
+        {
+            var problems = stages.Select(alarm.Problem).ToArray();
+            if (problems.All(problem => problem is not null))
+                yield return ($"{keyOf}.{alarm.Name}{(problems[0]!.Value.Key is { Length: > 0 } key ? "." + KeyNames.Snake(key) : "")}", problems[0]!.Value.Problem);
+        }
+    }
 }

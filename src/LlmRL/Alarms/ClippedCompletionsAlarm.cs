@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using LlmRL.Algorithms;
 
 namespace LlmRL.Alarms;
 
@@ -25,6 +24,6 @@ public sealed record ClippedCompletionsAlarm : Alarm
     /// <inheritdoc/>
     public override string Source => "Yu et al. 2025 (DAPO), arXiv 2503.14476";
 
-    internal override IEnumerable<AlarmWatch> Watch(OnlineStage stage) =>
+    internal override IEnumerable<AlarmWatch> Watch(IWatchedStage stage) =>
         [new LevelWatch(this, "completions/clipped_ratio", _ => [new AlarmLimit(Above, IsCeiling: true)])];
 }

@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using LlmRL.Algorithms;
 
 namespace LlmRL.Alarms;
 
@@ -29,7 +28,7 @@ public sealed record EntropyAlarm : Alarm
     /// <inheritdoc/>
     public override string Source => "Cui et al. 2025, arXiv 2505.22617; Yu et al. 2025 (DAPO), arXiv 2503.14476";
 
-    internal override IEnumerable<AlarmWatch> Watch(OnlineStage stage) => [new LevelWatch(this, "entropy", Limits)];
+    internal override IEnumerable<AlarmWatch> Watch(IWatchedStage stage) => [new LevelWatch(this, "entropy", Limits)];
 
     private IReadOnlyList<AlarmLimit> Limits(MetricWindow window)
     {

@@ -27,9 +27,11 @@ public sealed record KlAlarm : Alarm
     /// <inheritdoc/>
     public override string Source => "Ziegler et al. 2019, arXiv 1909.08593";
 
-    internal override IEnumerable<AlarmWatch> Watch(OnlineStage stage)
+    private protected override string NotLogged => ": it has no reference policy; give beta a value above 0, name a reference, or take the alarm out";
+
+    internal override IEnumerable<AlarmWatch> Watch(IWatchedStage stage)
     {
-        var target = stage.AdaptiveKl?.Target;
+        var target = (stage as OnlineStage)?.AdaptiveKl?.Target;
         var limit = new AlarmLimit(Above ?? (target * Overshoot ?? LargestTarget), IsCeiling: true, Above is null && target is not null ? "1.5 times adaptive_kl.target" : "");
         return [new LevelWatch(this, "objective/kl", _ => [limit])];
     }

@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using LlmRL.Algorithms;
 using LlmRL.Recipes.Binding;
 
 namespace LlmRL.Alarms;
@@ -37,7 +36,7 @@ public sealed record LengthDriftAlarm : Alarm, IValidated
             yield return (nameof(Above), $"{Above} is not above below, {Below}; widen the range");
     }
 
-    internal override IEnumerable<AlarmWatch> Watch(OnlineStage stage) => [new LevelWatch(this, "completions/mean_length", window =>
+    internal override IEnumerable<AlarmWatch> Watch(IWatchedStage stage) => [new LevelWatch(this, "completions/mean_length", window =>
     [
         new AlarmLimit(Above * window.Start, IsCeiling: true, $"{Runs.Shown.Number(Above)} times its start"),
         new AlarmLimit(Below * window.Start, IsCeiling: false, $"{Runs.Shown.Number(Below)} times its start"),

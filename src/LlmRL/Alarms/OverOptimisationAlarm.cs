@@ -1,6 +1,9 @@
 using System.ComponentModel.DataAnnotations;
 using LlmRL.Algorithms;
+using LlmRL.Recipes.Binding;
 using LlmRL.Rewards;
+using LlmRL.Runs;
+using LlmRL.Training;
 
 namespace LlmRL.Alarms;
 
@@ -37,9 +40,33 @@ public sealed record OverOptimisationAlarm : Alarm
     /// <inheritdoc/>
     public override string Source => "Gao et al. 2022, arXiv 2210.10760";
 
-    internal override IEnumerable<AlarmWatch> Watch(OnlineStage stage) =>
-        from gold in Gold is null ? RewardTerm.Flatten(stage.Reward).Where(term => term.Weight == 0).Select(term => $"rewards/{term.Name}/mean") : [Gold]
-        select new DivergenceWatch(this, gold);
+    internal override IEnumerable<AlarmWatch> Watch(IWatchedStage stage) => Golds(stage).Select(gold => new DivergenceWatch(this, gold));
+
+    /// <inheritdoc/>
+    internal override (string Key, string Problem)? Problem(IWatchedStage stage)
+    {
+        if (stage is not OnlineStage online)
+            return base.Problem(stage) ?? ("", "there is one measure of reward, so that nothing can part from it; take the alarm out");
+        if (!Golds(stage).Any())
+            return (nameof(Gold), "there is nothing to compare with: no reward has weight 0. Add one, or name a logged metric");
+        return Unknown(nameof(Proxy), Proxy) ?? (Gold is null ? null : Unknown(nameof(Gold), Gold));
+
+        (string, string)? Unknown(string key, string metric)
+        {
+            string[] known = [.. stage.LoggedMetrics];
+            if (known.Contains(metric))
+                return null;
+            if (MetricCatalog.IsTiming(metric))
+                return (key, $"{metric} comes from a clock, which alarms do not look at; name another metric");
+            var why = HeldOutSchedule.IsHeldOut(metric) && online.EvaluationInterval == 0 ? ": that needs eval_data and eval_steps" : "";
+            // A reward's bare name plainly means its mean.
+            var meant = known.FirstOrDefault(name => name == $"rewards/{metric}/mean") ?? KeyNames.Nearest(metric, known);
+            return (key, $"this stage logs no metric {metric}{why}; {(meant is null ? $"there are {string.Join(", ", known)}" : $"{meant} was probably meant")}");
+        }
+    }
+
+    private IEnumerable<string> Golds(IWatchedStage stage) => Gold is not null ? [Gold]
+        : stage is OnlineStage online ? RewardTerm.Flatten(online.Reward).Where(term => term.Weight == 0).Select(term => $"rewards/{term.Name}/mean") : [];
 }
 
 /// <summary>Raises an alarm where one metric has fallen from its best while another rose.</summary>
@@ -50,21 +77,27 @@ internal sealed class DivergenceWatch(OverOptimisationAlarm alarm, string gold) 
     private readonly MetricWindow golds = new(alarm.Window), proxies = new(alarm.Window);
     private double best = double.NegativeInfinity, proxyAtBest;
 
+    public override bool IsByName => alarm.Gold is not null || alarm.Proxy != new OverOptimisationAlarm().Proxy;
+
+    public override IEnumerable<string> Needs => [alarm.Proxy, Metric];
+
     public override AlarmReading? Read(IReadOnlyDictionary<string, double> row)
     {
-        if (!row.TryGetValue(Metric, out var value) || !row.TryGetValue(alarm.Proxy, out var proxy) || !double.IsFinite(value + proxy))
+        if (row.TryGetValue(alarm.Proxy, out var proxy))
+            proxies.Add(proxy);
+        // What is measured on held-out rows comes in rows of its own, and more seldom.
+        if (!row.TryGetValue(Metric, out var value) || !double.IsFinite(value))
             return null;
         golds.Add(value);
-        proxies.Add(proxy);
-        if (!golds.IsFull)
+        if (!golds.IsFull || !proxies.IsFull)
             return null;
         var (now, proxyNow) = (golds.Mean, proxies.Mean);
         if (now > best)
             (best, proxyAtBest) = (now, proxyNow);
         var slack = alarm.Sigmas * golds.ErrorOfDifference;
         var isBeyond = now < best - slack && proxyNow > proxyAtBest + ProxyErrors * proxies.ErrorOfDifference;
-        var text = $"below {Runs.Shown.Number(best - slack)} ({Runs.Shown.Number(alarm.Sigmas)} standard errors under its best, {Runs.Shown.Number(best)}) "
-            + $"while {alarm.Proxy} rose from {Runs.Shown.Number(proxyAtBest)} to {Runs.Shown.Number(proxyNow)}";
+        var text = $"below {Shown.Number(best - slack)} ({Shown.Number(alarm.Sigmas)} standard errors under its best, {Shown.Number(best)}) "
+            + $"while {alarm.Proxy} rose from {Shown.Number(proxyAtBest)} to {Shown.Number(proxyNow)}";
         return new AlarmReading(now, best - slack, text, isBeyond, now >= best - slack / 2 || proxyNow <= proxyAtBest);
     }
 }

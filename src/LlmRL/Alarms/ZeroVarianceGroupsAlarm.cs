@@ -25,6 +25,10 @@ public sealed record ZeroVarianceGroupsAlarm : Alarm
     /// <inheritdoc/>
     public override string Source => "Yu et al. 2025 (DAPO), arXiv 2503.14476";
 
-    internal override IEnumerable<AlarmWatch> Watch(OnlineStage stage) =>
-        stage.NumGenerations < 2 ? [] : [new LevelWatch(this, "frac_reward_zero_std", _ => [new AlarmLimit(Above, IsCeiling: true)])];
+    internal override (string Key, string Problem)? Problem(IWatchedStage stage) => stage is OnlineStage { NumGenerations: < 2 }
+        ? ("", "one completion per prompt has no variance; raise num_generations, or take the alarm out")
+        : base.Problem(stage);
+
+    internal override IEnumerable<AlarmWatch> Watch(IWatchedStage stage) =>
+        stage is OnlineStage { NumGenerations: < 2 } ? [] : [new LevelWatch(this, "frac_reward_zero_std", _ => [new AlarmLimit(Above, IsCeiling: true)])];
 }

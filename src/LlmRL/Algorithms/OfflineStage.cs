@@ -14,8 +14,12 @@ public abstract record OfflineStage : TrainingStage
     /// <summary>What it learns from.</summary>
     public required DataSource Data { get; init; }
 
-    /// <summary>Held-out rows on which the result is measured at the end.</summary>
+    /// <summary>Held-out rows on which the result is measured at the end, and every <see cref="EvalSteps"/> steps, logged as <c>eval/…</c>.</summary>
     public DataSource? EvalData { get; init; }
+
+    /// <summary>Steps from one evaluation on <see cref="EvalData"/> to the next; 0: only at the end.</summary>
+    [Range(0, int.MaxValue)]
+    public int EvalSteps { get; init; }
 
     /// <summary>The model to start from: an earlier stage, a folder, or <c>base</c> for the recipe's model.</summary>
     public string Policy { get; init; } = Recipe.BaseModel;
@@ -33,6 +37,17 @@ public abstract record OfflineStage : TrainingStage
 
     /// <inheritdoc/>
     public override IEnumerable<string> Inputs => [Policy];
+
+    internal override int EvaluationInterval => EvalData is null ? 0 : EvalSteps;
+
+    internal override (string Key, string Problem)? CheckpointProblem() => EvalSteps > 0 && EvalData is null
+        ? (nameof(EvalSteps), "there are no held-out rows to look at; name them under eval_data")
+        : base.CheckpointProblem();
+
+    /// <summary>Whether held-out rows are looked at after so many steps. At the end they are in any case, for the summary.</summary>
+    /// <param name="steps">Steps done.</param>
+    /// <param name="isLast">Whether the stage ends with them.</param>
+    internal bool IsEvaluatedAfter(int steps, bool isLast) => steps > 0 && EvalSteps > 0 && (isLast || steps % EvalSteps == 0);
 
     /// <inheritdoc/>
     public override StageSummary Run(StageContext context) => OfflineLoop.Run(this, context);

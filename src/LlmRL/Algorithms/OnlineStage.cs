@@ -47,7 +47,7 @@ public sealed record DynamicSampling
 /// A stage that learns from its own samples: sample → score → reference log-probs → advantages → epochs × minibatches. An algorithm is the
 /// hyper-parameters and two methods: <see cref="ComputeAdvantages"/> and <see cref="PolicyLoss"/>.
 /// </summary>
-public abstract record OnlineStage : TrainingStage, IValidated
+public abstract record OnlineStage : TrainingStage, IValidated, IWatchedStage
 {
     private const string BetaKey = "beta";
 
@@ -65,6 +65,19 @@ public abstract record OnlineStage : TrainingStage, IValidated
 
     /// <summary>The prompts.</summary>
     public required DataSource Data { get; init; }
+
+    /// <summary>Held-out prompts, which the policy answers every <see cref="EvalSteps"/> steps and after the last one; scored by the stage's reward, logged as <c>eval/…</c>.</summary>
+    public DataSource? EvalData { get; init; }
+
+    /// <summary>Steps from one evaluation on <see cref="EvalData"/> to the next; 0: only after the last step.</summary>
+    [Range(0, int.MaxValue)]
+    public int EvalSteps { get; init; }
+
+    /// <summary>Whether the policy is evaluated before the first step too.</summary>
+    public bool EvalOnStart { get; init; }
+
+    /// <summary>How held-out prompts are answered; by default as in training, once each.</summary>
+    public EvalSampling? EvalSampling { get; init; }
 
     /// <summary>What completions are scored by.</summary>
     public required IRewardSource Reward { get; init; }
@@ -156,11 +169,20 @@ public abstract record OnlineStage : TrainingStage, IValidated
     /// <summary>Alarms of this stage, before those of the recipe.</summary>
     public AlarmSettings? Alarms { get; init; }
 
+    IEnumerable<string> IWatchedStage.LoggedMetrics => OnlineMetrics.Of(this);
+
     /// <summary>Whether the algorithm has a value network.</summary>
     public virtual string? ValueModel => null;
 
     /// <inheritdoc/>
     public override IEnumerable<string> Inputs => new[] { Policy, Reference, ValueModel }.OfType<string>().Concat(Reward.Models);
+
+    internal override int EvaluationInterval => EvalData is null ? 0 : EvalSteps;
+
+    /// <summary>Whether held-out prompts are answered after so many steps.</summary>
+    /// <param name="steps">Steps done; 0: before the first one.</param>
+    /// <param name="isLast">Whether the stage ends with them.</param>
+    internal bool IsEvaluatedAfter(int steps, bool isLast) => steps == 0 ? EvalOnStart : isLast || (EvalSteps > 0 && steps % EvalSteps == 0);
 
     /// <summary>Whether reference log-probabilities are needed.</summary>
     public bool NeedsReference => Beta > 0 || Reference is not null;
@@ -191,8 +213,12 @@ public abstract record OnlineStage : TrainingStage, IValidated
             yield return (nameof(DynamicSampling), "one completion per prompt has no variance to look at; raise num_generations to 2 or more");
         if (NumGenerations < 2 && Reward is WeightedReward { Normalize: not RewardNormalization.None, NormalizeOver: NormalizationScope.Group })
             yield return (nameof(Reward), "one completion per prompt is its group's mean, so that normalize would make every score 0; raise num_generations, or set normalize_over: batch or running");
+        if (EvalData is null && (EvalSteps > 0 || EvalOnStart || EvalSampling is not null))
+            yield return (EvalSteps > 0 ? nameof(EvalSteps) : EvalOnStart ? nameof(EvalOnStart) : nameof(EvalSampling), "there are no held-out prompts to answer; name them under eval_data");
         if (EntropyCoefFinal is not null && EntropyCoef == 0)
             yield return (nameof(EntropyCoefFinal), "the schedule starts from entropy_coef, which is 0; give it a value");
+        foreach (var problem in AlarmSettings.Problems(Alarms, [this], AlarmSettings.KeyInStage))
+            yield return problem;
     }
 
     /// <summary>The stage with the coefficients of one step: β as its controller left it, c as its schedule has it.</summary>

@@ -86,7 +86,7 @@ public abstract record TrainingStage : Stage
 
     /// <summary>
     /// A logged metric such as <c>reward</c>: the checkpoint of <see cref="SaveSteps"/> with the best mean of it over the steps since the one before is kept
-    /// too; null: only the newest are kept.
+    /// too; of a held-out metric such as <c>eval/reward</c> the checkpoint's own value counts. Null: only the newest are kept.
     /// </summary>
     public string? MetricForBestModel { get; init; }
 
@@ -99,9 +99,18 @@ public abstract record TrainingStage : Stage
     /// <summary>Whether a greater <see cref="MetricForBestModel"/> is better.</summary>
     internal bool IsGreaterBetter => GreaterIsBetter ?? MetricForBestModel?.EndsWith("loss", StringComparison.Ordinal) != true;
 
-    /// <summary>What is wrong with the settings of checkpoints: a property's name and the problem; null where nothing is.</summary>
-    internal (string Key, string Problem)? CheckpointProblem()
+    /// <summary>Steps from one evaluation on held-out rows to the next; 0: there is none while the stage runs.</summary>
+    internal virtual int EvaluationInterval => 0;
+
+    /// <summary>What is wrong with the settings of checkpoints and of evaluations that choose among them: a property's name and the problem; null where nothing is.</summary>
+    internal virtual (string Key, string Problem)? CheckpointProblem()
     {
+        if (HeldOutSchedule.IsHeldOut(MetricForBestModel) && SaveSteps > 0 && (EvaluationInterval == 0 || SaveSteps % EvaluationInterval != 0))
+        {
+            return (nameof(MetricForBestModel), $"{MetricForBestModel} is measured on held-out rows, which "
+                + (EvaluationInterval == 0 ? "this stage does not do while it runs; name eval_data, and set eval_steps to a divisor of save_steps" : $"happens every {EvaluationInterval} steps; set eval_steps to a divisor of save_steps, which is {SaveSteps}"));
+        }
+
         if (MetricForBestModel is not null && SaveSteps == 0)
             return (nameof(MetricForBestModel), "checkpoints are compared at the steps of save_steps, which is 0; give it a value");
         return LoadBestModelAtEnd && MetricForBestModel is null ? (nameof(LoadBestModelAtEnd), "which model is best is for metric_for_best_model to say; name a logged metric, such as reward") : null;

@@ -28,7 +28,9 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
         var config = settings.ReadConfig();
         var shape = settings.Shape(phase, config);
         var (free, dtype) = (FreeDeviceBytes(), WeightTypes.Choose(settings.Dtype, device));
-        var limit = new MachineLimit(device, (long)TransformerCost.WeightBytes(config), settings.MatrixSize, dtype);
+        // The CPU samples from float32 weights in any case.
+        var bytes = dtype == torch.ScalarType.BFloat16 && device.type == DeviceType.CUDA ? sizeof(ushort) : sizeof(float);
+        var limit = new MachineLimit(device, (long)TransformerCost.WeightBytes(config, bytes), settings.MatrixSize, dtype);
         limit.Measure();
         ProcessMemory.ForgetPeak();
         var steps = Steps(phase, shape);
@@ -45,7 +47,7 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
             MatmulGflopsMedian = limit.MedianFlopsPerSecond / 1e9,
             ReadGbps = limit.BytesPerSecond / 1e9,
             // The limit is that of training all weights.
-            FractionOfLimit = settings.LoraRank is not null ? null : PhaseCost.LeastSeconds(phase, config, shape, limit.FlopsPerSecond, limit.BytesPerSecond) / seconds.Median,
+            FractionOfLimit = settings.LoraRank is not null ? null : PhaseCost.LeastSeconds(phase, config, shape, limit.FlopsPerSecond, limit.BytesPerSecond, bytes) / seconds.Median,
             Parts = new(steps[0].Keys.Where(name => name.StartsWith(PartPrefix, StringComparison.Ordinal))
                 .Select(name => KeyValuePair.Create(name[PartPrefix.Length..], Spread.Of(steps.Select(step => step[name])).Median))),
         };

@@ -49,7 +49,8 @@ public static class PhaseCost
     /// <param name="shape">The batch.</param>
     /// <param name="flopsPerSecond">Of a large matrix product.</param>
     /// <param name="bytesPerSecond">Of reading the weights.</param>
-    public static double LeastSeconds(BenchPhase phase, ModelConfig config, BenchShape shape, double flopsPerSecond, double bytesPerSecond)
+    /// <param name="elementBytes">Of a weight, key or value.</param>
+    public static double LeastSeconds(BenchPhase phase, ModelConfig config, BenchShape shape, double flopsPerSecond, double bytesPerSecond, int elementBytes = sizeof(float))
     {
         if (phase != BenchPhase.Generate)
             return Flops(phase, config, shape) / flopsPerSecond;
@@ -57,7 +58,7 @@ public static class PhaseCost
         for (var position = shape.PromptLength; position < shape.Length - 1; position++)
         {
             var flops = shape.Samples * (TransformerCost.Blocks(config, position, position + 1) + TransformerCost.Head(config, 1));
-            var bytes = TransformerCost.WeightBytes(config) + shape.Samples * TransformerCost.CacheBytes(config, position);
+            var bytes = TransformerCost.WeightBytes(config, elementBytes) + shape.Samples * TransformerCost.CacheBytes(config, position, elementBytes);
             seconds += Math.Max(flops / flopsPerSecond, bytes / bytesPerSecond);
         }
 

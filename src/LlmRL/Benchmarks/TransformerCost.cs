@@ -38,16 +38,16 @@ public static class TransformerCost
     /// <summary>FLOPs of the logits of some positions, forward.</summary>
     public static double Head(ModelConfig config, double positions) => 2.0 * config.HiddenSize * config.VocabSize * positions;
 
-    /// <summary>Bytes of the weights that one decoding step reads: all blocks and the head, in float32.</summary>
-    public static double WeightBytes(ModelConfig config) => FloatBytes * (BlockWeights(config) + (double)config.HiddenSize * config.VocabSize);
+    /// <summary>Bytes of the weights that one decoding step reads: all blocks and the head, of so many bytes each.</summary>
+    public static double WeightBytes(ModelConfig config, int elementBytes = FloatBytes) => elementBytes * (BlockWeights(config) + (double)config.HiddenSize * config.VocabSize);
 
-    /// <summary>Bytes of keys and values that a token at a position reads from the cache, in float32.</summary>
-    public static double CacheBytes(ModelConfig config, int position)
+    /// <summary>Bytes of keys and values that a token at a position reads from the cache, of so many bytes each.</summary>
+    public static double CacheBytes(ModelConfig config, int position, int elementBytes = FloatBytes)
     {
         var attended = 0.0;
         for (var layer = 0; layer < config.NumLayers; layer++)
             attended += Attended(position, position + 1, config.WindowOf(layer));
-        return FloatBytes * 2.0 * config.NumKeyValueHeads * config.HeadDim * attended;
+        return elementBytes * 2.0 * config.NumKeyValueHeads * config.HeadDim * attended;
     }
 
     /// <summary>Σ_{start ≤ p &lt; end} min(p + 1, window).</summary>

@@ -65,6 +65,24 @@ public sealed class ControlAgent : IDisposable
         }
     }
 
+    /// <summary>The networks by name.</summary>
+    internal IEnumerable<(string Name, Mlp Network)> Networks => Value is null ? [("policy", Policy)] : [("policy", Policy), ("value network", Value)];
+
+    /// <summary>Writes both networks as <see cref="SavedBatch"/> keeps them.</summary>
+    internal void Save(string folder)
+    {
+        Save(Policy, Path.Combine(folder, SavedBatch.PolicyFolder));
+        if (Value is not null)
+            Save(Value, Path.Combine(folder, SavedBatch.ValueFolder));
+    }
+
+    /// <summary>Reads both networks of a <see cref="SavedBatch"/>.</summary>
+    internal void Load(string folder)
+    {
+        Policy.Load(Path.Combine(folder, SavedBatch.PolicyFolder));
+        Value?.Load(Path.Combine(folder, SavedBatch.ValueFolder));
+    }
+
     /// <summary>Writes the policy: weights, and what they are for.</summary>
     public void SavePolicy(string folder) => Save(Policy, folder);
 

@@ -70,6 +70,23 @@ public sealed class ControlBatch
         };
     }
 
+    /// <summary>A minibatch that was saved.</summary>
+    internal static ControlBatch Of(SavedSteps saved)
+    {
+        var count = saved.Actions.Length;
+        return new ControlBatch(
+            tensor(saved.Observations, [count, saved.Observations.Length / count]), tensor(saved.Actions, [count, 1]), tensor(saved.OldLogProbs, [count, 1]), tensor(saved.Advantages, [count, 1]),
+            saved.OldValues is { } values ? tensor(values, [count, 1]) : null, saved.Returns is { } returns ? tensor(returns, [count, 1]) : null)
+        {
+            Share = new BatchShare(saved.Segments, count),
+        };
+    }
+
+    /// <summary>The rows as a file holds them.</summary>
+    internal SavedSteps ToSaved() => new(
+        Observations.data<float>().ToArray(), Actions.data<long>().ToArray(), OldLogProbs.data<float>().ToArray(), Advantages.data<float>().ToArray(),
+        OldValues?.data<float>().ToArray(), Returns?.data<float>().ToArray(), Share.Sequences);
+
     /// <summary>Some of the rows.</summary>
     /// <param name="rows">Which.</param>
     /// <param name="share">What the minibatch that they are part of holds.</param>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LlmRL.Alarms;
 using LlmRL.Evaluation;
 using LlmRL.Losses;
 using LlmRL.Runs;
@@ -18,9 +19,11 @@ public static class ControlLoop
         using var checkpoints = new StageCheckpoints(context, stage, agent.Parts);
         var start = checkpoints.Resume();
         pool.Restore(checkpoints.State);
-        context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
+        var alarms = AlarmSettings.Watch(stage, context.Run.Recipe.Alarms);
+        context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start, alarms);
         var taken = checkpoints.TokensSeen;
-        for (var step = start; step < stage.Steps; step++)
+        var step = start;
+        for (; step < stage.Steps && alarms.StoppedBy is null; step++)
         {
             checkpoints.StopWhereAsked(step, taken);
             var clock = Stopwatch.StartNew();
@@ -40,12 +43,13 @@ public static class ControlLoop
                 new("step_time", clock.Elapsed.TotalSeconds), new("time/sampling", sampled.TotalSeconds),
                 new("steps_per_second", rollout.StepCount / clock.Elapsed.TotalSeconds)]);
             pool.Store(checkpoints.State);
-            checkpoints.AfterStep(step + 1, taken);
+            checkpoints.AfterStep(step + 1, taken, ends: alarms.StoppedBy is not null);
         }
 
         checkpoints.Complete();
+        context.NoteStopped(alarms, step);
         agent.SavePolicy(context.Run.Directory.Final(stage.Name));
-        return context.Summary(stage, new(ReturnTrend(context).Concat(Evaluate(stage, context, agent.Policy)).Append(new("environment_steps", taken))));
+        return context.Summary(stage, step, new(ReturnTrend(context).Concat(Evaluate(stage, context, agent.Policy)).Append(new("environment_steps", taken))));
     }
 
     /// <summary>Epochs × minibatches of optimizer steps over one rollout.</summary>
@@ -65,12 +69,13 @@ public static class ControlLoop
                 using var minibatch = NewDisposeScope();
                 var share = new BatchShare(all.Share.Sequences, rows.Length);
                 var parts = rows.Chunk(stage.MicroBatchTokens).Select(part => all.Select(part, share)).ToArray();
+                string Keep(string reason) => SavedBatch.Save(context, stage, step, reason, agent, all.Select(rows, share));
                 kl = parts.Sum(part => PolicyBackward(stage, agent.Policy, part, metrics));
-                metrics.Add("grad_norm", context.Guard(step, metrics, () => agent.StepPolicy(step)), 1);
+                metrics.Add("grad_norm", context.Guard(step, metrics, () => agent.StepPolicy(step), Keep), 1);
                 for (var i = 0; agent.Value is not null && i < algorithm.ValueSteps; i++)
                 {
                     Array.ForEach(parts, part => ValueBackward(algorithm, agent.Value, part, metrics));
-                    context.Explain(step, () => agent.StepValue(step));
+                    context.Guard(step, metrics, () => agent.StepValue(step), Keep);
                 }
             }
 
@@ -85,15 +90,12 @@ public static class ControlLoop
     {
         using var scope = NewDisposeScope();
         batch.Forward(policy);
-        var how = stage.Algorithm.Aggregation;
-        var loss = stage.Algorithm.PolicyLosses(batch).Aggregate(batch.Mask, how, batch.Share.For(how));
-        var entropy = batch.Mask.Sum(batch.Entropies) / batch.Share.Tokens;
-        (stage.EntropyCoef > 0 ? loss - stage.EntropyCoef * entropy : loss).backward();
+        PolicyLoss(stage, batch, out var loss).backward();
 
         using var guard = no_grad();
         var part = (double)batch.Mask.Sequences / batch.Share.Tokens;
         metrics.Add("loss", loss.item<float>() / part, part);
-        metrics.Add("entropy", entropy.item<float>() / part, part);
+        metrics.Add("entropy", Entropy(batch).item<float>() / part, part);
         if (stage.Algorithm.Epochs * stage.Algorithm.MiniBatches == 1)
             return 0;
         stage.Algorithm.AddMetrics(batch, metrics);
@@ -107,11 +109,26 @@ public static class ControlLoop
     {
         using var scope = NewDisposeScope();
         batch.ForwardValues(value);
-        var loss = algorithm.ValueLosses(batch).Aggregate(batch.Mask, Aggregation.TokenMean, batch.Share.Tokens);
+        var loss = ValueLoss(algorithm, batch);
         loss.backward();
         var part = (double)batch.Mask.Sequences / batch.Share.Tokens;
         metrics.Add("loss/value_avg", loss.item<float>() / part, part);
     }
+
+    /// <summary>What a part of a minibatch adds to what the policy minimises, with its entropy bonus.</summary>
+    internal static Tensor PolicyLoss(ControlStage stage, ControlBatch batch) => PolicyLoss(stage, batch, out _);
+
+    /// <summary>What a part of a minibatch adds to what the value network minimises.</summary>
+    internal static Tensor ValueLoss(ControlAlgorithm algorithm, ControlBatch batch) => algorithm.ValueLosses(batch).Aggregate(batch.Mask, Aggregation.TokenMean, batch.Share.Tokens);
+
+    private static Tensor PolicyLoss(ControlStage stage, ControlBatch batch, out Tensor withoutBonus)
+    {
+        var how = stage.Algorithm.Aggregation;
+        withoutBonus = stage.Algorithm.PolicyLosses(batch).Aggregate(batch.Mask, how, batch.Share.For(how));
+        return stage.EntropyCoef > 0 ? withoutBonus - stage.EntropyCoef * Entropy(batch) : withoutBonus;
+    }
+
+    private static Tensor Entropy(ControlBatch batch) => batch.Mask.Sum(batch.Entropies) / batch.Share.Tokens;
 
     private static void AddRolloutMetrics(ControlRollout rollout, BatchMetrics metrics)
     {

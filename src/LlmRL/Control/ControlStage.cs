@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using LlmRL.Alarms;
 using LlmRL.Algorithms;
 using LlmRL.Models;
 using LlmRL.Recipes.Binding;
@@ -12,7 +13,7 @@ namespace LlmRL.Control;
 /// <see cref="TrainingStage.Steps"/> are sampling phases; the whole stage runs on the CPU.
 /// </summary>
 [Variant("control", Title = "Classic control", About = "A small network learns a control task by trial and error, with the same equations as the language models.")]
-public sealed record ControlStage : TrainingStage, IValidated
+public sealed record ControlStage : TrainingStage, IValidated, IWatchedStage
 {
     /// <summary>The task.</summary>
     public required EnvironmentKind Environment { get; init; }
@@ -43,6 +44,14 @@ public sealed record ControlStage : TrainingStage, IValidated
     /// <summary>Whether the likeliest action is taken there, instead of one sampled from the policy.</summary>
     public bool EvalGreedy { get; init; }
 
+    /// <summary>Alarms of this stage, before those of the recipe: that of entropy, whose others look at completions, references and reward functions.</summary>
+    public AlarmSettings? Alarms { get; init; }
+
+    IEnumerable<string> IWatchedStage.LoggedMetrics =>
+    [
+        "return", "episode_length", "loss", "entropy", "grad_norm", "approx_kl", "policy/clipfrac_avg", "loss/value_avg", "val/explained_variance", "baseline", "learning_rate", "environment_steps",
+    ];
+
     /// <inheritdoc/>
     public override IEnumerable<string> Inputs => [];
 
@@ -54,6 +63,8 @@ public sealed record ControlStage : TrainingStage, IValidated
     {
         if (NumEnvs < 2 && Algorithm is ControlReinforce { Baseline: BaselineKind.LeaveOneOut })
             yield return (nameof(NumEnvs), $"{NumEnvs}; baseline: leave_one_out compares the episodes of a phase with each other, give it 2 or more");
+        foreach (var problem in AlarmSettings.Problems(Alarms, [this], AlarmSettings.KeyInStage))
+            yield return problem;
         if (Dtype == WeightType.Bfloat16)
             yield return (nameof(Dtype), "a control stage's networks are small and float32; remove it");
         if (GradientCheckpointing)

@@ -122,10 +122,11 @@ public sealed class FlatParameters : IDisposable
     /// <summary>Draws fresh weights; see <see cref="ParameterInit"/>.</summary>
     /// <param name="config">The architecture: its initializer range and depth.</param>
     /// <param name="seed">Each parameter has its own stream, so that adding one does not change the others.</param>
-    public void Initialize(ModelConfig config, ulong seed)
+    /// <param name="only">Name of the one parameter that is drawn, the others left as they are; null: all.</param>
+    public void Initialize(ModelConfig config, ulong seed, string? only = null)
     {
         using var guard = no_grad();
-        foreach (var spec in Specs)
+        foreach (var spec in Specs.Where(spec => only is null || spec.Name == only))
         {
             var std = spec.Init switch
             {

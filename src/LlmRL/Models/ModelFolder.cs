@@ -69,7 +69,7 @@ public static class ModelFolder
         try
         {
             if (scalarHead && !hasScore)
-                model.Parameters.Initialize(config, seed);
+                model.Parameters.Initialize(config, seed, ParameterLayout.ScoreName);
             model.ScoreShift = ModelConfigFile.Extra(configPath, ShiftKey) ?? 0;
             foreach (var (spec, offset) in model.Parameters.Specs.Zip(model.Parameters.Offsets))
             {

@@ -67,9 +67,23 @@ internal static unsafe class PanelProduct
     public static void AddTransposed(float* w, nint wRow, nint wGroup, int rows, int k, float* x, nint xStride, int groups, float* y, nint yRow)
     {
         var g = 0;
+        nint tiles = rows / TileRows, lines = (k + tiles - 1) / tiles;
         for (; g + 2 <= groups; g += 2, x += 2 * xStride, y += 2 * Lanes)
+        {
+            // X comes from memory behind the caches: every tile fetches its part of the next two panels.
+            var next = g + 2 < groups ? x + 2 * xStride : x;
             for (nint row = 0; row < rows; row += TileRows)
+            {
+                for (var end = next + lines * Lanes; Sse.IsSupported && next < end; next += Lanes)
+                {
+                    Sse.Prefetch1(next);
+                    Sse.Prefetch1(next + xStride);
+                }
+
                 Turned8x2(w + row / Lanes * wGroup + row % Lanes, wRow, k, x, xStride, y + row * yRow, yRow);
+            }
+        }
+
         if (g == groups)
             return;
         for (nint row = 0; row < rows; row += TileRows)

@@ -7,6 +7,8 @@ namespace LlmRL.Numerics;
 /// <summary>Matrices in panels, (features, 16): one vector register holds a feature of 16 rows. See <see cref="PanelProduct"/>.</summary>
 internal static unsafe class Panels
 {
+    private const int RowsAhead = 8;
+
     /// <summary>Writes a panel's features [0, <paramref name="features"/>) as rows: column l goes to rows + l·rowStride, for l below <paramref name="columns"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ToRows(float* panel, int features, float* rows, nint rowStride, int columns)
@@ -41,12 +43,16 @@ internal static unsafe class Panels
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Columns(float* from, nint rowStride, nint rows, int groups, float* panels, nint groupStride)
     {
-        // Row by row, as the memory behind the caches likes it.
+        // Row by row, as the memory behind the caches likes it; it does not see by itself where the next rows are.
         for (nint row = 0; row < rows; row++, from += rowStride, panels += Lanes.Width)
         {
             var to = panels;
             for (var group = 0; group < groups; group++, to += groupStride)
+            {
+                if (Sse.IsSupported)
+                    Sse.Prefetch0(from + RowsAhead * rowStride + group * Lanes.Width);
                 Vector512.Load(from + group * Lanes.Width).Store(to);
+            }
         }
     }
 

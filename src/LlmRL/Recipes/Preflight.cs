@@ -150,6 +150,17 @@ internal sealed class Preflight
             var shortest = First(data, SampledRows).Min(example => context.EncodePrompt(example).Length);
             CheckRoom(stage.Policy, shortest, stage.MaxCompletionLength, $"the shortest of the first {Math.Min(SampledRows, data.Count)} prompts");
         });
+        if (stage.EvalData is not { } held || IsStillToCome(held))
+            return;
+        Blame($"{key}.eval_data", () =>
+        {
+            foreach (var example in First(context.Open(held), int.MaxValue))
+            {
+                if (NeedsAnswer(stage.Reward))
+                    Require(example, row => row.Answer ?? row.Completion, "the reward compares with a gold answer", "answer");
+                CheckRoom(stage.Policy, context.EncodePrompt(example).Length, stage.EvalSampling?.MaxCompletionLength ?? stage.MaxCompletionLength, $"the prompt at {example.Source}");
+            }
+        });
     }
 
     private void CheckLabel(Label stage, string key)

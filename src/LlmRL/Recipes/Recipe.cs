@@ -36,6 +36,8 @@ public sealed record Recipe : IValidated
             yield return (nameof(Model), $"missing, and stage '{needy.Name}' works on a language model. Add model: {{ path: FOLDER }}, or model: {{ config: FILE, tokenizer: bytes }}");
         if (Model?.VocabularyData?.Stage is { } labelled)
             yield return ("model.vocabulary_data.stage", $"the vocabulary is there before stage '{labelled}'; name a generator or a path");
+        foreach (var problem in AlarmSettings.Problems(Alarms, [.. Stages.OfType<IWatchedStage>()], AlarmSettings.KeyInStage))
+            yield return problem;
         var known = new Dictionary<string, Stage?>(StringComparer.Ordinal) { [BaseModel] = null };
         for (var i = 0; i < Stages.Count; i++)
         {

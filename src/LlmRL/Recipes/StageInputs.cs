@@ -46,7 +46,7 @@ internal static class StageInputs
         }
 
         // Alarms only watch, unless they stop the stage.
-        foreach (var alarm in stage is OnlineStage online ? AlarmSettings.Of(online.Alarms, recipe.Alarms).Where(alarm => alarm.Stop) : [])
+        foreach (var alarm in stage is IWatchedStage watched ? AlarmSettings.Of(watched.Alarms, recipe.Alarms).Where(alarm => alarm.Stop) : [])
             inputs[$"{Variants.NameOf(stage.GetType())}.{Alarms}.{alarm.Name}"] = Fingerprint.Text(alarm);
         foreach (var file in new object?[] { recipe.Model, stage }.OfType<object>().SelectMany(FilesOf))
             inputs[FilePrefix + file] = Stamp(file);

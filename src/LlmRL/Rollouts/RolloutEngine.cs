@@ -57,6 +57,7 @@ public sealed class RolloutEngine : IRolloutEngine
         }
         finally
         {
+            _decoder.ReleaseLogits();
             Volatile.Write(ref _busy, 0);
         }
     }

@@ -33,6 +33,9 @@ public sealed record MetricInfo(
 /// <summary>What is known about metrics by their names: titles, units and explanations for the report and the progress line.</summary>
 public static class MetricCatalog
 {
+    /// <summary>How names of metrics on held-out rows begin: <c>eval/reward</c>.</summary>
+    public const string HeldOutPrefix = "eval/";
+
     private static readonly char[] CountMarks = ['@', '_', '-'];
     private static readonly Dictionary<string, MetricInfo> ByName = MetricTable.Entries.ToDictionary(entry => entry.Name);
     private static readonly Dictionary<string, int> Rank =
@@ -51,6 +54,7 @@ public static class MetricCatalog
     public static int Order(string name)
     {
         if (Rank.TryGetValue(name, out var rank)) return rank;
+        if (name.StartsWith(HeldOutPrefix, StringComparison.Ordinal)) return Order(name[HeldOutPrefix.Length..]);
         return FindFamily(name) switch
         {
             { ChartKey: "rewards/mean" or "rewards/std" or "rewards/failures" } => Rank["reward_std"],
@@ -83,8 +87,20 @@ public static class MetricCatalog
         _ => ["reward", "objective/scores", "accuracy", "loss", "kl"],
     };
 
+    /// <summary>The metrics on held-out rows that tell most, of which the first that a stage has is shown while it runs.</summary>
+    public static IEnumerable<string> HeldOutHeadlines(string kind) => Headlines(kind).Prepend("pass@1").Select(name => HeldOutPrefix + name);
+
+    /// <summary>A metric on held-out rows is drawn beside the one of the same name that training logs.</summary>
+    private static MetricInfo? FindHeldOut(string name)
+    {
+        if (Find(name[HeldOutPrefix.Length..]) is not { } info) return null;
+        var curve = info.ChartKey is "rewards/mean" or "pass@k" ? $"{info.Label}, held-out" : "held-out";
+        return info with { Name = name, Title = $"{info.Title}, held-out", Label = $"eval {info.Label}", Chart = info.ChartKey, Legend = curve };
+    }
+
     private static MetricInfo? FindFamily(string name)
     {
+        if (name.StartsWith(HeldOutPrefix, StringComparison.Ordinal)) return FindHeldOut(name);
         if (name.Split('/') is ["rewards", var function, "mean"])
         {
             const string explanation = "Mean of each reward function before weighting.";

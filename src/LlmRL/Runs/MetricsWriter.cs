@@ -3,13 +3,13 @@ using System.Text.Json;
 namespace LlmRL.Runs;
 
 /// <summary>The numbers of one step.</summary>
-/// <param name="Step">The step of the stage, from 1.</param>
+/// <param name="Step">The step of the stage, from 1; 0 of what was measured before the first.</param>
 /// <param name="Stage">The stage's name in the recipe.</param>
 /// <param name="Values">Metric name → value, in the order in which they were written.</param>
 public sealed record MetricsRow(int Step, string Stage, OrderedDictionary<string, double> Values);
 
 /// <summary>
-/// Appends to <c>metrics.jsonl</c>, one object a step: <c>{"step":7,"stage":"grpo","reward":0.5,…}</c>.
+/// Appends to <c>metrics.jsonl</c>, one object a step: <c>{"step":7,"stage":"grpo","reward":0.5,…}</c>, and where held-out rows were looked at after it another: <c>{"step":7,"stage":"grpo","eval/reward":0.4,…}</c>.
 /// Numbers are written so that reading gives the same bits; NaN and infinities become the strings "NaN", "Infinity" and "-Infinity".
 /// </summary>
 /// <remarks>

@@ -2,6 +2,7 @@ using System.Globalization;
 using LlmRL.Alarms;
 using LlmRL.Models;
 using LlmRL.Tokenization;
+using LlmRL.Training;
 
 namespace LlmRL.Runs;
 
@@ -37,7 +38,7 @@ internal static class PlainText
         var parts = new List<string> { result.Name, $"done in {Shown.Duration(result.Seconds)}" };
         if (stage is { Headlines.Count: > 0 })
         {
-            foreach (var name in stage.Headlines.Take(2))
+            foreach (var name in stage.Headlines.Take(stage.HasHeldOut ? 3 : 2))
             {
                 var (first, last) = stage.FirstAndLast(name);
                 parts.Add($"{MetricCatalog.Describe(name).Label} {Shown.Number(first)} -> {Shown.Number(last)}");
@@ -50,7 +51,8 @@ internal static class PlainText
             parts.AddRange(table.Policies.Where(row.Cells.ContainsKey).Select(policy => $"{policy} {Shown.Number(row.Cells[policy].Value)}"));
         }
 
-        parts.AddRange(result.Measured.Select(pair => $"measured {pair.Metric} {Shown.Measured(pair.Result.Value, pair.Result.Error)}"));
+        // Of what was measured on held-out rows the headline is among those above.
+        parts.AddRange(result.Measured.Where(pair => !HeldOutSchedule.IsHeldOut(pair.Metric)).Select(pair => $"measured {pair.Metric} {Shown.Measured(pair.Result.Value, pair.Result.Error)}"));
         if (output is not null) parts.Add($"-> {output}");
         return string.Join("  ", parts);
     }

@@ -1,5 +1,6 @@
 using System.Text;
 using LlmRL.Runs.Plotting;
+using LlmRL.Training;
 
 namespace LlmRL.Runs;
 
@@ -19,7 +20,7 @@ internal static class ReportCharts
         var groups = stage.Curves
             .Where(pair => pair.Value.Y.Any(double.IsFinite))
             .Select(pair => (Info: MetricCatalog.Describe(pair.Key), Curve: pair.Value))
-            .OrderBy(pair => MetricCatalog.Order(pair.Info.Name))
+            .OrderBy(pair => MetricCatalog.Order(pair.Info.Name)).ThenBy(pair => HeldOutSchedule.IsHeldOut(pair.Info.Name))
             .GroupBy(pair => pair.Info.ChartKey)
             .ToList();
         ReportPage.AppendGrid(html, groups.Where(group => !IsMinor(group)).Select(group => LineChart(stage, group)));

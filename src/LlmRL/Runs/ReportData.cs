@@ -9,6 +9,8 @@ namespace LlmRL.Runs;
 /// <param name="Stages">The stages in order.</param>
 internal sealed record ReportData(string Name, RunSummary? Summary, string? Recipe, IReadOnlyList<ReportStage> Stages)
 {
+    private const string ErrorSuffix = "_se";
+
     public IEnumerable<ReportStage> Evaluations => Stages.Where(stage => stage.Kind == "evaluate");
 
     public IEnumerable<ReportStage> Trainings => Stages.Where(stage => stage.Kind != "evaluate" && stage.Curves.Count > 0);
@@ -33,6 +35,8 @@ internal sealed record ReportData(string Name, RunSummary? Summary, string? Reci
             [.. stages]);
     }
 
+    private static string? ErrorOf(string name) => name.EndsWith(ErrorSuffix, StringComparison.Ordinal) ? name[..^ErrorSuffix.Length] : null;
+
     private static OrderedDictionary<string, Curve> Curves(IEnumerable<MetricsRow> rows)
     {
         var points = new OrderedDictionary<string, SortedDictionary<int, double>>();
@@ -48,8 +52,13 @@ internal sealed record ReportData(string Name, RunSummary? Summary, string? Reci
         var curves = new OrderedDictionary<string, Curve>();
         foreach (var (name, series) in points)
         {
+            if (ErrorOf(name) is { } measured && points.ContainsKey(measured)) continue;
             var info = MetricCatalog.Describe(name);
-            curves[name] = new Curve(info.Legend ?? info.Label, [.. series.Keys.Select(step => (double)step)], [.. series.Values]);
+            curves[name] = new Curve(info.Legend ?? info.Label, [.. series.Keys.Select(step => (double)step)], [.. series.Values])
+            {
+                // A band of one standard error where it was measured.
+                Band = points.TryGetValue(name + ErrorSuffix, out var errors) ? [.. series.Keys.Select(step => errors.GetValueOrDefault(step))] : null,
+            };
         }
 
         return curves;

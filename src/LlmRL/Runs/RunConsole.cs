@@ -84,16 +84,17 @@ public sealed class RunConsole : IDisposable
     /// <param name="alarms">Names of the alarms that are on.</param>
     public void Step(int step, IEnumerable<KeyValuePair<string, double>> values, IReadOnlyList<string>? alarms = null)
     {
-        if (stage is null) throw new InvalidOperationException("Step was called before StageStarted.");
-        var isFirst = lastShownStep < 0;
-        stage.Alarms = alarms ?? [];
-        stage.Update(step, values);
+        var progress = Updated(step, values, alarms);
         var isDue = time.GetElapsedTime(lastShown) >= (live ? LiveInterval : PlainInterval);
-        if (!isFirst && !isDue && step != stage.TotalSteps) return;
-        (lastShown, lastShownStep) = (time.GetTimestamp(), step);
-        if (display is not null) display.Refresh();
-        else Line(PlainText.Progress(stage));
+        if (lastShownStep < 0 || isDue || step == progress.TotalSteps)
+            Show(progress);
     }
+
+    /// <summary>The model was measured on held-out rows: rare enough to be shown in any case.</summary>
+    /// <param name="step">The steps made before.</param>
+    /// <param name="values">What was measured.</param>
+    /// <param name="alarms">Names of the alarms that are on.</param>
+    public void Evaluation(int step, IEnumerable<KeyValuePair<string, double>> values, IReadOnlyList<string>? alarms = null) => Show(Updated(step, values, alarms));
 
     /// <summary>An alarm was raised, or is over.</summary>
     public void Alarm(AlarmEvent alarm) => Line(PlainText.Alarm(alarm, stage), alarm.To is null ? "red" : "grey");
@@ -127,6 +128,21 @@ public sealed class RunConsole : IDisposable
 
     /// <summary>Takes the moving display off the terminal, so that other text can follow.</summary>
     public void Dispose() => CloseDisplay();
+
+    private StageProgress Updated(int step, IEnumerable<KeyValuePair<string, double>> values, IReadOnlyList<string>? alarms)
+    {
+        if (stage is null) throw new InvalidOperationException("A step was shown before StageStarted.");
+        stage.Alarms = alarms ?? [];
+        stage.Update(step, values);
+        return stage;
+    }
+
+    private void Show(StageProgress progress)
+    {
+        (lastShown, lastShownStep) = (time.GetTimestamp(), progress.Step);
+        if (display is not null) display.Refresh();
+        else Line(PlainText.Progress(progress));
+    }
 
     private void CloseDisplay()
     {

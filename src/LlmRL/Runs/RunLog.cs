@@ -28,7 +28,7 @@ public sealed class RunLog : IDisposable
         samples = new SamplesWriter(directory.SamplesPath);
     }
 
-    /// <summary>The numbers of the step logged last.</summary>
+    /// <summary>The numbers logged last in this stage; none before its first step.</summary>
     public IReadOnlyCollection<KeyValuePair<string, double>> Latest { get; private set; } = [];
 
     /// <summary>What watches the stage that runs, or that ran last; null where nothing does.</summary>
@@ -52,7 +52,7 @@ public sealed class RunLog : IDisposable
     {
         tensorBoard?.Dispose();
         tensorBoard = new TensorBoardWriter(directory.TensorBoard(name), time, host, startStep > 0 ? startStep + 1 : null);
-        (stage, Alarms) = (name, alarms);
+        (stage, Alarms, Latest) = (name, alarms, []);
         if (alarms is not null && startStep > 0)
         {
             foreach (var row in MetricsReader.Read(directory.MetricsPath).Where(row => row.Stage == name && row.Step <= startStep))
@@ -65,19 +65,10 @@ public sealed class RunLog : IDisposable
     /// <summary>
     /// A step is done: its numbers go to metrics.jsonl, those of <see cref="MetricCatalog.IsTiming"/> to timings.jsonl, all to TensorBoard.
     /// </summary>
-    public void Step(int step, IReadOnlyCollection<KeyValuePair<string, double>> values)
-    {
-        if (stage is null || tensorBoard is null) throw new InvalidOperationException("Step was called before StageStarted.");
-        Latest = values;
-        metrics.Write(step, stage, values.Where(pair => !MetricCatalog.IsTiming(pair.Key)));
-        var clocked = values.Where(pair => MetricCatalog.IsTiming(pair.Key)).ToArray();
-        if (clocked.Length > 0) timings.Write(step, stage, clocked);
-        tensorBoard.Scalars(stage, step, values);
-        var changed = Alarms?.Observe(step, values) ?? [];
-        console.Step(step, values, Alarms?.Active);
-        foreach (var alarm in changed)
-            console.Alarm(alarm);
-    }
+    public void Step(int step, IReadOnlyCollection<KeyValuePair<string, double>> values) => Log(step, values, console.Step);
+
+    /// <summary>What was measured on held-out rows after a step, 0 before the first: a row by itself, behind the step's own.</summary>
+    public void Evaluation(int step, IReadOnlyCollection<KeyValuePair<string, double>> values) => Log(step, values, console.Evaluation);
 
     /// <summary>Keeps a sampled completion.</summary>
     public void Sample(SampleRow row) => samples.Write(row);
@@ -99,5 +90,21 @@ public sealed class RunLog : IDisposable
         metrics.Dispose();
         timings.Dispose();
         samples.Dispose();
+    }
+
+    private void Log(int step, IReadOnlyCollection<KeyValuePair<string, double>> values, Action<int, IEnumerable<KeyValuePair<string, double>>, IReadOnlyList<string>?> show)
+    {
+        if (stage is null || tensorBoard is null) throw new InvalidOperationException("A step was logged before StageStarted.");
+        Latest = values;
+        metrics.Write(step, stage, values.Where(pair => !MetricCatalog.IsTiming(pair.Key)));
+        var clocked = values.Where(pair => MetricCatalog.IsTiming(pair.Key)).ToArray();
+        if (clocked.Length > 0) timings.Write(step, stage, clocked);
+        tensorBoard.Scalars(stage, step, values);
+        var changed = Alarms?.Observe(step, values) ?? [];
+        show(step, values, Alarms?.Active);
+        foreach (var alarm in changed)
+            console.Alarm(alarm);
+        foreach (var unseeing in Alarms?.Unseeing() ?? [])
+            console.Warn($"{stage}: {unseeing}");
     }
 }

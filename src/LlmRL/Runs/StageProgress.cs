@@ -1,3 +1,5 @@
+using LlmRL.Training;
+
 namespace LlmRL.Runs;
 
 /// <summary>What is known about a running stage: where it is, how fast, and how its headline metrics moved.</summary>
@@ -8,6 +10,7 @@ internal sealed class StageProgress
     private readonly TimeProvider time;
     private readonly long started;
     private readonly List<string> headlines = [];
+    private string? heldOut;
     private readonly Dictionary<string, List<double>> history = [];
     private long firstStepEnded;
     private int firstStep = -1;
@@ -31,7 +34,11 @@ internal sealed class StageProgress
 
     public double Elapsed => time.GetElapsedTime(started).TotalSeconds;
 
-    public IReadOnlyList<string> Headlines => headlines;
+    /// <summary>The most telling metrics, one on held-out rows among them where these are looked at.</summary>
+    public IReadOnlyList<string> Headlines => heldOut is null ? headlines : [.. headlines.Take(1), heldOut, .. headlines.Skip(1)];
+
+    /// <summary>Whether one of them is of held-out rows.</summary>
+    public bool HasHeldOut => heldOut is not null;
 
     /// <summary>Names of the alarms that are on.</summary>
     public IReadOnlyList<string> Alarms { get; set; } = [];
@@ -59,7 +66,8 @@ internal sealed class StageProgress
         var row = new Dictionary<string, double>(values);
         if (row.TryGetValue("tokens_per_second", out var rate)) TokensPerSecond = rate;
         if (headlines.Count < MostHeadlines) ChooseHeadlines(row);
-        foreach (var name in headlines)
+        if (heldOut is null && (heldOut = MetricCatalog.HeldOutHeadlines(Kind).FirstOrDefault(row.ContainsKey)) is not null) history[heldOut] = [];
+        foreach (var name in Headlines)
         {
             if (row.TryGetValue(name, out var value)) history[name].Add(value);
         }
@@ -79,7 +87,7 @@ internal sealed class StageProgress
         if (Kind == "evaluate") return;
         var labels = headlines.Select(name => MetricCatalog.Describe(name).Label).ToHashSet();
         var known = MetricCatalog.Headlines(Kind).ToList();
-        var fallback = row.Keys.Where(name => headlines.Count == 0 && known.All(k => !row.ContainsKey(k)) && !MetricCatalog.IsTiming(name));
+        var fallback = row.Keys.Where(name => headlines.Count == 0 && known.All(k => !row.ContainsKey(k)) && !MetricCatalog.IsTiming(name) && !HeldOutSchedule.IsHeldOut(name));
         foreach (var name in known.Concat(fallback.ToList()))
         {
             if (headlines.Count == MostHeadlines) break;

@@ -43,7 +43,9 @@ internal static class SweepCurves
     {
         var stage = curve.Stage ?? run.Rows.LastOrDefault(row => row.Values.ContainsKey(curve.Metric))?.Stage;
         var rows = run.Rows.Where(row => row.Stage == stage && row.Values.ContainsKey(curve.Metric)).ToArray();
-        double[] x = [.. rows.Select(row => curve.X == "step" ? row.Step : row.Values.GetValueOrDefault(curve.X, double.NaN))], y = [.. rows.Select(row => row.Values[curve.Metric])];
+        // What is measured on held-out rows has a row by itself behind the step's.
+        var places = curve.X == "step" ? [] : run.Rows.Where(row => row.Stage == stage && row.Values.ContainsKey(curve.X)).GroupBy(row => row.Step).ToDictionary(group => group.Key, group => group.First().Values[curve.X]);
+        double[] x = [.. rows.Select(row => curve.X == "step" ? row.Step : places.GetValueOrDefault(row.Step, double.NaN))], y = [.. rows.Select(row => row.Values[curve.Metric])];
         if (y.Length >= MinPointsToSmooth)
             y = new Curve("", x, y).Smoothed(Math.Max(1.5, Smoothing * y.Length));
         var points = new Dictionary<int, (double X, double Y)>();

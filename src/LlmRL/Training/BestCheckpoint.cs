@@ -4,8 +4,8 @@ using LlmRL.Algorithms;
 namespace LlmRL.Training;
 
 /// <summary>
-/// Follows <see cref="TrainingStage.MetricForBestModel"/>: its mean over the steps between two checkpoints of <see cref="TrainingStage.SaveSteps"/>, and
-/// which of them had the best. Part of a checkpoint, so that a run which was interrupted within such a span comes to the same choice.
+/// Follows <see cref="TrainingStage.MetricForBestModel"/>: its mean over the steps between two checkpoints of <see cref="TrainingStage.SaveSteps"/> (of a metric on held-out
+/// rows: the last value), and which of them had the best. Part of a checkpoint, so that a run which was interrupted within such a span comes to the same choice.
 /// </summary>
 internal sealed class BestCheckpoint(TrainingStage stage)
 {
@@ -20,7 +20,7 @@ internal sealed class BestCheckpoint(TrainingStage stage)
     public void Add(IEnumerable<KeyValuePair<string, double>> values)
     {
         foreach (var (_, value) in values.Where(pair => pair.Key == stage.MetricForBestModel && double.IsFinite(pair.Value)))
-            (sum, count) = (sum + value, count + 1);
+            (sum, count) = HeldOutSchedule.IsHeldOut(stage.MetricForBestModel) ? (value, 1) : (sum + value, count + 1);
     }
 
     /// <summary>Ends a span with a checkpoint.</summary>

@@ -23,6 +23,9 @@ public static class OfflineLoop
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start);
         var tokens = checkpoints.TokensSeen;
         var budget = new MicroBatchBudget(stage, checkpoints.State, context.Run.Console.Warn);
+        var held = stage.EvalData is null ? null : new HeldOutRows(stage, context, models);
+        var evaluation = new HeldOutSchedule(stage, context, checkpoints, held is null ? null : held.Measure, stage.IsEvaluatedAfter);
+        evaluation.Begin(start, tokens);
         for (var step = start; step < stage.Steps; step++)
         {
             checkpoints.StopWhereAsked(step, tokens);
@@ -41,6 +44,7 @@ public static class OfflineLoop
                 .. metrics.Means(), new("grad_norm", norm), new("learning_rate", learningRate), new("num_tokens", tokens),
                 new("epoch", (step + 1.0) * stage.BatchSize / data.Count), .. clock.Metrics(),
                 new("tokens_per_second", batch.Sum(example => example.Length) / clock.Seconds)]);
+            evaluation.After(step + 1, tokens);
             checkpoints.AfterStep(step + 1, tokens);
         }
 
@@ -53,7 +57,7 @@ public static class OfflineLoop
         {
             try
             {
-                return Headline(stage, context, models);
+                return Headline(context, held);
             }
             catch (OperationCanceledException)
             {
@@ -96,20 +100,14 @@ public static class OfflineLoop
     }
 
     /// <summary>Loss and accuracy of the first and last step, and of the held-out rows.</summary>
-    private static OrderedDictionary<string, double> Headline(OfflineStage stage, StageContext context, OfflineModels models)
+    private static OrderedDictionary<string, double> Headline(StageContext context, HeldOutRows? held)
     {
         // From the log, so that a run which was interrupted has the same headline.
         var headline = new OrderedDictionary<string, double> { ["loss/first"] = context.Logged("loss").First() };
         foreach (var (name, value) in context.LoggedLast().Where(pair => !LoopMetrics.Contains(pair.Key)))
             headline[name] = value;
-        if (stage.EvalData is null)
-            return headline;
-        using var guard = no_grad();
-        var held = context.Open(stage.EvalData);
-        var rows = Enumerable.Range(0, held.Count).Select(i => stage.Encode(held[i], context)).ToList();
-        models.AddReferenceLogProbs(rows, stage.MicroBatchTokens);
-        foreach (var (name, value) in Accumulate(stage, models.Trained, rows, train: false, context.Cancellation).Means())
-            headline["eval/" + name] = value;
+        foreach (var (name, value) in held?.Measure() ?? [])
+            headline[MetricCatalog.HeldOutPrefix + name] = value;
         return headline;
     }
 }

@@ -1,5 +1,6 @@
 using LlmRL.Alarms;
 using LlmRL.Algorithms;
+using LlmRL.Evaluation;
 using LlmRL.Models;
 using LlmRL.Rewards;
 using LlmRL.Rollouts;
@@ -22,6 +23,9 @@ public static class OnlineLoop
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start, alarms);
         var tokens = checkpoints.TokensSeen;
         var budget = new MicroBatchBudget(stage, checkpoints.State, context.Run.Console.Warn);
+        var evaluation = new HeldOutSchedule(stage, context, checkpoints,
+            stage.EvalData is null ? null : new HeldOutPrompts(stage, context, sampler, models, budget).Measure, stage.IsEvaluatedAfter);
+        KeepWhereRewardFails(context, checkpoints, start, tokens, () => evaluation.Begin(start, tokens, ends: alarms.StoppedBy is not null));
         var step = start;
         for (; step < stage.Steps && alarms.StoppedBy is null; step++)
         {
@@ -46,22 +50,33 @@ public static class OnlineLoop
                 .. metrics.Means(), new("learning_rate", stage.LearningRateAt(step)), new("num_tokens", tokens), new("episode", (step + 1.0) * rollout.Trajectories.Count),
                 .. clock.Metrics(), new("tokens_per_second", rollout.TokenCount / clock.Seconds)]);
             RolloutMetrics.LogSamples(rollout, stage, context, step);
+            KeepWhereRewardFails(context, checkpoints, step + 1, tokens, () => evaluation.After(step + 1, tokens, ends: alarms.StoppedBy is not null));
             checkpoints.AfterStep(step + 1, tokens, ends: alarms.StoppedBy is not null);
         }
 
-        checkpoints.Complete();
-        if (alarms.StoppedBy is { } stop)
-            context.Run.Console.Note($"{stage.Name}: ended after step {step} of {stage.Steps} by the alarm {stop.Alarm}, checkpoint {context.Run.Directory.Checkpoint(stage.Name, step)}");
+        var kept = checkpoints.Complete();
+        if (kept is not null)
+            sampler.WeightsChanged();
+        context.NoteStopped(alarms, step);
         context.SaveFinal(models.Policy);
-        return context.Summary(stage, step, RewardTrend(context));
+        return context.Summary(stage, step, new(RewardTrend(context).Concat(evaluation.Of(kept ?? step))));
     }
 
     /// <summary>Samples and scores. Where the run is asked to stop, or a reward server fails, the completed steps are in a checkpoint.</summary>
     private static Rollout Sample(TrajectorySampler sampler, StageContext context, StageCheckpoints checkpoints, int step, long tokens)
     {
+        Rollout? rollout = null;
+        KeepWhereRewardFails(context, checkpoints, step, tokens,
+            () => rollout = checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step, checkpoints.State))));
+        return rollout!;
+    }
+
+    /// <summary>Does what needs rewards; where a server fails, the steps done are in a checkpoint.</summary>
+    private static void KeepWhereRewardFails(StageContext context, StageCheckpoints checkpoints, int step, long tokens, Action part)
+    {
         try
         {
-            return checkpoints.SaveWhereStopped(step, tokens, () => context.Explain(step, () => sampler.Sample(step, checkpoints.State)));
+            part();
         }
         catch (RewardFailedException fault)
         {

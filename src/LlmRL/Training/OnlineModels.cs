@@ -48,14 +48,17 @@ public sealed class OnlineModels : IDisposable
     public List<(string Name, Transformer Model, AdamW? Optimizer)> Trained { get; }
 
     /// <summary>Fills in <see cref="Trajectory.ReferenceLogProbs"/>.</summary>
-    public void AddReferenceLogProbs(Rollout rollout, int microBatchTokens)
+    /// <param name="rollout">The samples.</param>
+    /// <param name="microBatchTokens">Most tokens that go through the model at once.</param>
+    /// <param name="temperature">τ that they were sampled with; the stage's where null.</param>
+    public void AddReferenceLogProbs(Rollout rollout, int microBatchTokens, double? temperature = null)
     {
         if (Reference is not { } reference)
             return;
         using var off = reference.WithoutAdapters();
         ForEachMicroBatch(rollout, microBatchTokens, batch =>
         {
-            using var forward = batch.Forward(reference, stage.Temperature);
+            using var forward = batch.Forward(reference, temperature ?? stage.Temperature);
             PolicyBatch.Unpad(batch.LogProbs, batch.Trajectories, (trajectory, values) => trajectory.ReferenceLogProbs = values);
         });
     }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using LlmRL.Algorithms;
+using LlmRL.Control;
 using LlmRL.Data;
 using LlmRL.Models;
 using LlmRL.Recipes.Binding;
@@ -49,6 +50,19 @@ public sealed record SavedBatch
     /// <summary>Offline: the rows.</summary>
     public SavedExample[]? Examples { get; init; }
 
+    /// <summary>Control: the steps.</summary>
+    public SavedSteps? Steps { get; init; }
+
+    /// <summary>Keeps a minibatch of a control stage.</summary>
+    /// <returns>The folder.</returns>
+    public static string Save(StageContext context, ControlStage stage, int step, string reason, ControlAgent agent, ControlBatch minibatch)
+    {
+        var folder = Begin(context, stage.Name, step);
+        agent.Save(folder);
+        new SavedBatch { Stage = stage.Name, Step = step + 1, Reason = reason, MicroBatchTokens = stage.MicroBatchTokens, Steps = minibatch.ToSaved() }.Write(folder);
+        return folder;
+    }
+
     /// <summary>Keeps a minibatch of an online stage.</summary>
     /// <returns>The folder.</returns>
     public static string Save(StageContext context, OnlineStage stage, int step, string reason, OnlineModels models, IEnumerable<Trajectory> minibatch) => Save(context, new SavedBatch
@@ -93,11 +107,18 @@ public sealed record SavedBatch
     /// <summary>Writes <c>batch.json</c> into a folder.</summary>
     internal void Write(string folder) => AtomicFile.WriteAllBytes(Path.Combine(folder, FileName), JsonSerializer.SerializeToUtf8Bytes(this, Layout));
 
-    private static string Save(StageContext context, SavedBatch batch, Transformer policy, Transformer? value)
+    /// <summary>Makes the folder, with the recipe in it.</summary>
+    private static string Begin(StageContext context, string stage, int step)
     {
-        var folder = context.Run.Directory.NonFinite(batch.Stage, batch.Step);
+        var folder = context.Run.Directory.NonFinite(stage, step + 1);
         Directory.CreateDirectory(folder);
         AtomicFile.WriteAllText(Path.Combine(folder, RecipeName), RecipeWriter.Write(context.Run.Recipe));
+        return folder;
+    }
+
+    private static string Save(StageContext context, SavedBatch batch, Transformer policy, Transformer? value)
+    {
+        var folder = Begin(context, batch.Stage, batch.Step - 1);
         ModelFolder.Save(policy, Path.Combine(folder, PolicyFolder), context.Tokenizer);
         if (value is not null)
             ModelFolder.Save(value, Path.Combine(folder, ValueFolder), null);

@@ -95,7 +95,7 @@ public sealed class StageCheckpoints : IDisposable
         var isLast = step == stage.Steps;
         var isPlanned = stage.SaveSteps > 0 && (isLast || step % stage.SaveSteps == 0);
         if (isPlanned)
-            best.EndSpan(step, context.Log.Latest.Select(pair => pair.Key));
+            best.EndSpan(step, context.LoggedNames());
         // The last one lets the stage go on where its steps are raised later.
         var isDue = isLast ? hasWritten : stage.SaveMinutes > 0 && context.Run.Time.GetElapsedTime(lastWritten).TotalMinutes >= stage.SaveMinutes;
         if (isPlanned || isDue || ends)
@@ -108,6 +108,17 @@ public sealed class StageCheckpoints : IDisposable
     {
         stateBefore = [.. State];
         SaveWhereStopped(step, tokens, context.Cancellation.ThrowIfCancellationRequested);
+    }
+
+    /// <summary>Measures on held-out rows after a step that is logged. Where this is stopped, the step is in a checkpoint, which goes on with the measuring.</summary>
+    /// <param name="step">Steps done.</param>
+    /// <param name="tokens">Tokens seen.</param>
+    /// <param name="measure">The measuring, which changes nothing.</param>
+    public T Evaluate<T>(int step, long tokens, Func<T> measure)
+    {
+        best.Add(context.Log.Latest);
+        StopWhereAsked(step, tokens);
+        return SaveWhereStopped(step, tokens, measure);
     }
 
     /// <summary>
@@ -151,16 +162,18 @@ public sealed class StageCheckpoints : IDisposable
     }
 
     /// <summary>Ends the stage's steps: waits until the last checkpoint is written, and takes the best weights where the recipe asks for them.</summary>
-    public void Complete()
+    /// <returns>The step whose weights are taken instead of the last one's; null where these stay.</returns>
+    public int? Complete()
     {
         writer.Wait();
         if (!stage.LoadBestModelAtEnd || best.Step is not { } step || step == stage.Steps)
-            return;
+            return null;
         var folder = context.Run.Directory.Checkpoint(stage.Name, step);
         if (CheckpointManifest.Problem(folder) is { } problem)
             throw new IOException($"stage {stage.Name}: the best checkpoint, {folder}, cannot be loaded: {problem}.");
         LoadParts(folder, withOptimizers: false);
         context.Run.Console.Note($"{stage.Name}: the model of step {step} is kept, which had the best {stage.MetricForBestModel}");
+        return step;
     }
 
     /// <summary>Waits for a write that is under way.</summary>

@@ -1,3 +1,4 @@
+using LlmRL.Alarms;
 using LlmRL.Algorithms;
 using LlmRL.Data;
 using LlmRL.Models;
@@ -60,8 +61,16 @@ public sealed class StageContext
     public IEnumerable<double> Logged(string metric) => MetricsReader.Read(Run.Directory.MetricsPath)
         .Where(row => row.Stage == Stage.Name && row.Values.ContainsKey(metric)).Select(row => row.Values[metric]);
 
-    /// <summary>All metrics of this stage's last logged step.</summary>
-    public OrderedDictionary<string, double> LoggedLast() => MetricsReader.Read(Run.Directory.MetricsPath).Last(row => row.Stage == Stage.Name).Values;
+    /// <summary>All metrics of this stage's last logged step, without those on held-out rows.</summary>
+    public OrderedDictionary<string, double> LoggedLast() =>
+        MetricsReader.Read(Run.Directory.MetricsPath).Last(row => row.Stage == Stage.Name && !row.Values.Keys.Any(HeldOutSchedule.IsHeldOut)).Values;
+
+    /// <summary>What this stage has logged so far, in order.</summary>
+    public IEnumerable<string> LoggedNames() => MetricsReader.Read(Run.Directory.MetricsPath).Where(row => row.Stage == Stage.Name).SelectMany(row => row.Values.Keys).Distinct();
+
+    /// <summary>The metrics on held-out rows that this stage logged after a step; null where there are none.</summary>
+    public OrderedDictionary<string, double>? LoggedEvaluation(int step) =>
+        MetricsReader.Read(Run.Directory.MetricsPath).LastOrDefault(row => row.Stage == Stage.Name && row.Step == step && row.Values.Keys.Any(HeldOutSchedule.IsHeldOut))?.Values;
 
     /// <summary>Opens a data set; the same source gives the same object.</summary>
     public IExampleSource Open(DataSource source) => Run.Open(source);
@@ -125,18 +134,14 @@ public sealed class StageContext
     /// <param name="step">The step, from 0.</param>
     /// <param name="metrics">The minibatch's numbers, its loss among them.</param>
     /// <param name="optimizerStep">Takes the step, or throws where the gradient is not finite.</param>
-    /// <param name="keep">Saves the minibatch, given what was not finite, and returns its folder; null where nothing can be saved.</param>
-    public double Guard(int step, BatchMetrics metrics, Func<double> optimizerStep, Func<string, string>? keep = null) => Explain(step, () =>
+    /// <param name="keep">Saves the minibatch, given what was not finite, and returns its folder.</param>
+    public double Guard(int step, BatchMetrics metrics, Func<double> optimizerStep, Func<string, string> keep) => Explain(step, () =>
     {
         try
         {
             return double.IsFinite(metrics["loss"]) ? optimizerStep() : throw new NonFiniteException($"the loss is {metrics["loss"]}");
         }
-        catch (NonFiniteException fault) when (keep is null)
-        {
-            throw new NonFiniteException($"{fault.Message}. A {Kind(Stage)} stage keeps no batch for llmrl replay: it repeats exactly, so the same command comes to this step again");
-        }
-        catch (NonFiniteException fault) when (keep is not null)
+        catch (NonFiniteException fault)
         {
             string folder;
             try
@@ -168,6 +173,15 @@ public sealed class StageContext
         }
     }
 
+    /// <summary>Says that an alarm ended the stage, where one did.</summary>
+    /// <param name="alarms">What watched it.</param>
+    /// <param name="step">Steps done.</param>
+    public void NoteStopped(AlarmMonitor alarms, int step)
+    {
+        if (alarms.StoppedBy is { } stop)
+            Run.Console.Note($"{Stage.Name}: ended after step {step} of {((TrainingStage)Stage).Steps} by the alarm {stop.Alarm}, checkpoint {Run.Directory.Checkpoint(Stage.Name, step)}");
+    }
+
     /// <summary>Counts a row that is too long, and says so the first time.</summary>
     public void CountSkipped(Example example, int limit)
     {
@@ -193,6 +207,6 @@ public sealed class StageContext
     /// <param name="stage">The stage.</param>
     /// <param name="steps">Steps that it made.</param>
     /// <param name="metrics">Its headline numbers.</param>
-    public StageSummary Summary(OnlineStage stage, int steps, OrderedDictionary<string, double> metrics) =>
+    public StageSummary Summary(Stage stage, int steps, OrderedDictionary<string, double> metrics) =>
         Summary(stage, metrics) with { Steps = steps, Alarms = Log.Alarms is { Watched.Count: > 0 } alarms ? alarms.Events : null };
 }

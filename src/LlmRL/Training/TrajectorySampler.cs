@@ -52,6 +52,29 @@ public sealed class TrajectorySampler : IDisposable
         return rollout;
     }
 
+    /// <summary>
+    /// Samples and scores completions of other prompts than the stage's own. Nothing of it stays: neither the order of the prompts nor statistics of rewards.
+    /// <see cref="Trajectory.LoggedReward"/> is what training logs.
+    /// </summary>
+    /// <param name="examples">The prompts.</param>
+    /// <param name="samplesPerPrompt">Completions of each.</param>
+    /// <param name="options">How they are sampled.</param>
+    /// <param name="key">What their randomness is keyed by.</param>
+    internal Rollout SampleHeldOut(IReadOnlyList<Example> examples, int samplesPerPrompt, SamplingOptions options, SampleKey key)
+    {
+        var rollout = sampler.Sample(examples, samplesPerPrompt, options, key, scorer);
+        foreach (var trajectory in rollout.Trajectories)
+        {
+            // Where rewards are normalised, training logs the plain sum.
+            if (stage.Reward is WeightedReward { Normalize: not RewardNormalization.None })
+                trajectory.PlainSum = trajectory.Score;
+            else if (!double.IsNaN(trajectory.Score))
+                Shape(trajectory);
+        }
+
+        return rollout;
+    }
+
     /// <summary>Replaces groups whose scores are all equal by groups of further prompts.</summary>
     private Rollout Refill(Rollout first, int step, int rounds, ref long next)
     {

@@ -1,5 +1,8 @@
 using LlmRL.Alarms;
+using LlmRL.Algorithms;
 using LlmRL.Faults;
+using LlmRL.Recipes;
+using LlmRL.Recipes.Binding;
 using LlmRL.Runs;
 using LlmRL.Tests.Runs;
 using LlmRL.Tests.Training;
@@ -89,6 +92,44 @@ public sealed class AlarmRunTests : IDisposable
         Assert.Contains("rl  already done", run.Run(set: ["stages.0.grpo.alarms=off"]));
         Assert.Contains("rl  already done", run.Run(set: ["alarms.kl.above=3"]));
         Assert.DoesNotContain("already done", run.Run(set: ["alarms.kl.stop=true"]));
+    }
+
+    [Fact]
+    public void The_console_says_that_an_alarm_sees_nothing()
+    {
+        var run = New("run", "kl_in: reward, alarms: { over_optimisation: { gold: kl, window: 2 } }");
+        var output = run.Run();
+        Assert.Contains("warning: rl: the alarm over_optimisation sees nothing: no step so far has logged kl. There are ", output);
+        Assert.Single(output.Split('\n'), line => line.Contains("sees nothing", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Every_metric_that_a_stage_logs_is_known_before_it_runs()
+    {
+        const string common = "policy: base, data: { generator: arithmetic, count: 30 }, reward: { weighted: { terms: [{ reward: math }, { reward: { length: { target: 4 } }, name: short }] } }, steps: 1, "
+            + "prompts_per_step: 2, max_completion_length: 4, eval_data: { generator: arithmetic, split: test, count: 3 }, eval_steps: 1, eval_sampling: { num_generations: 2 }";
+        string[] stages =
+        [
+            $"grpo: {{ name: a, {common}, num_generations: 2, num_iterations: 2, target_kl: 1, dynamic_sampling: {{}}, entropy_coef: 0.1, entropy_coef_final: 0, adaptive_kl: {{}}, kl_in: reward }}",
+            $"grpo: {{ name: b, {common}, num_generations: 2, loss_type: cispo, epsilon_high: 5 }}",
+            $"ppo: {{ name: c, {common}, num_ppo_epochs: 2, cliprange_value: 0.2 }}",
+            $"reinforce: {{ name: d, {common}, baseline: moving_average, num_iterations: 2 }}",
+            $"reinforce: {{ name: e, {common}, baseline: value, reward_to_go: true }}",
+            $"rloo: {{ name: f, {common}, num_generations: 2 }}",
+            $"rebel: {{ name: g, {common} }}",
+            $"rejection_sampling: {{ name: h, {common}, num_generations: 2 }}",
+            $"reinforce_plus_plus: {{ name: i, {common} }}",
+        ];
+        Directory.CreateDirectory(folder["all"]);
+        var run = new SmallRun(folder["all"], string.Join('\n', stages.Select(stage => "  - " + stage)));
+        run.Run();
+        var recipe = RecipeBinder.Load<Recipe>(run.RecipeFile);
+        Assert.Equal(Variants.Of(typeof(Stage)).ByName.Values.Where(kind => typeof(OnlineStage).IsAssignableFrom(kind)).ToHashSet(), recipe.Stages.Select(stage => stage.GetType()).ToHashSet());
+        foreach (var row in MetricsReader.Read(run.Directory.MetricsPath))
+        {
+            var known = ((IWatchedStage)recipe.Stages.Single(stage => stage.Name == row.Stage)).LoggedMetrics.ToHashSet();
+            Assert.All(row.Values.Keys, name => Assert.True(known.Contains(name), $"{row.Stage} logs {name}"));
+        }
     }
 
     private SmallRun New(string name, string settings)

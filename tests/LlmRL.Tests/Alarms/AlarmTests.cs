@@ -94,7 +94,7 @@ public class AlarmTests
         Assert.True(found.Value < found.Limit);
         Assert.Contains("while reward rose from", found.Message);
         // The same fall with a reward that falls too is a failure of another kind.
-        Assert.Empty(With("rewards/gold/mean", Gold, "alarms: { over_optimisation: { proxy: falling } }").Events);
+        Assert.Empty(With("rewards/gold/mean", Gold, "alarms: { over_optimisation: { proxy: entropy } }").Events);
         Assert.Empty(Watch(step => new() { ["reward"] = -step, ["rewards/gold/mean"] = -step }).Events);
     }
 
@@ -102,8 +102,80 @@ public class AlarmTests
     public void The_gold_metric_is_each_reward_without_weight_or_the_one_that_is_named()
     {
         static double Falling(int step) => 1 - step / 100.0;
-        Assert.Equal("eval/accuracy", Assert.Single(With("eval/accuracy", Falling, "alarms: { over_optimisation: { gold: eval/accuracy } }").Events).Metric);
-        Assert.Empty(With("eval/accuracy", Falling).Events);
+        Assert.Equal("objective/rlhf_reward", Assert.Single(With("objective/rlhf_reward", Falling, "alarms: { over_optimisation: { gold: objective/rlhf_reward } }").Events).Metric);
+        Assert.Empty(With("objective/rlhf_reward", Falling).Events);
+    }
+
+    [Fact]
+    public void A_gold_metric_on_held_out_rows_comes_in_rows_of_its_own()
+    {
+        const string settings = "eval_data: { generator: arithmetic, split: test }\n      eval_steps: 5\n      alarms: { enabled: false, over_optimisation: { gold: eval/reward, window: 5 } }";
+        var (falling, steady) = (Watch(settings), Watch(settings));
+        var random = new RandomStream(7);
+        for (var step = 1; step <= 200; step++)
+        {
+            var row = Healthy(step, random);
+            row["reward"] = 0.5 + 0.01 * step + 0.03 * random.NextNormal();
+            falling.Observe(step, row);
+            steady.Observe(step, row);
+            if (step % 5 != 0)
+                continue;
+            var noise = 0.05 * random.NextNormal();
+            falling.Observe(step, new Dictionary<string, double> { ["eval/reward"] = 1 - Math.Max(0, step - 100) * 0.02 + noise });
+            steady.Observe(step, new Dictionary<string, double> { ["eval/reward"] = 1 + noise });
+        }
+
+        var found = Assert.Single(falling.Events);
+        Assert.Equal(("over_optimisation", "eval/reward"), (found.Alarm, found.Metric));
+        Assert.InRange(found.From, 105, 160);
+        Assert.Empty(steady.Events);
+        Assert.Empty(falling.Unseeing());
+    }
+
+    [Theory]
+    [InlineData("over_optimisation: { gold: gold }", "r.yaml:11: stages.0.grpo.alarms.over_optimisation.gold: this stage logs no metric gold; rewards/gold/mean was probably meant.")]
+    [InlineData("over_optimisation: { gold: rewards/gld/mean }", "this stage logs no metric rewards/gld/mean; rewards/gold/mean was probably meant.")]
+    [InlineData("over_optimisation: { gold: something/else }", "this stage logs no metric something/else; there are reward, ")]
+    [InlineData("over_optimisation: { proxy: rewad }", "alarms.over_optimisation.proxy: this stage logs no metric rewad; reward was probably meant.")]
+    [InlineData("over_optimisation: { gold: tokens_per_second }", "tokens_per_second comes from a clock")]
+    [InlineData("over_optimisation: { gold: eval/reward }", "this stage logs no metric eval/reward: that needs eval_data and eval_steps; ")]
+    public void A_metric_that_the_stage_cannot_log_is_refused(string alarm, string message) =>
+        Assert.Contains(message, Assert.Throws<BadInputException>(() => Stage($"alarms: {{ {alarm} }}")).Message);
+
+    [Fact]
+    public void An_alarm_that_can_never_be_raised_is_refused_where_it_was_set_and_left_out_where_it_is_a_default()
+    {
+        Assert.Contains("alarms.kl: it watches objective/kl, which this stage does not log: it has no reference policy; give beta a value above 0",
+            Assert.Throws<BadInputException>(() => Stage("beta: 0\n      alarms: { kl: { above: 5 } }")).Message);
+        Assert.Contains("kl", AlarmSettings.Watch(Stage("beta: 0"), null).Watched);
+        Assert.Contains("r.yaml:3: alarms.over_optimisation.gold: this stage logs no metric rewards/gld/mean; rewards/gold/mean was probably meant.",
+            Assert.Throws<BadInputException>(() => Recipe("", "alarms: { over_optimisation: { gold: rewards/gld/mean } }")).Message);
+        static string Rloo(string alarms, string samples) => $"{{ name: rl, policy: base, data: {{ generator: arithmetic }}, reward: math, steps: 10, {samples}, alarms: {{ {alarms} }} }}";
+        Assert.Contains("one completion per prompt has no variance", Refused("reinforce", Rloo("zero_variance_groups: { above: 0.5 }", "num_generations: 1")));
+        Assert.Contains("alarms.over_optimisation.gold: there is nothing to compare with", Refused("rloo", Rloo("over_optimisation: { sigmas: 3 }", "num_generations: 2")));
+
+        static string Refused(string kind, string stage) => Assert.Throws<BadInputException>(() => RecipeBinder.Parse<Recipe>(
+            $"name: a\nmodel: {{ config: models/nano.json, tokenizer: bytes }}\nstages:\n  - {kind}: {stage}\n", "r.yaml", [])).Message;
+    }
+
+    [Fact]
+    public void What_only_the_run_can_tell_is_said_once_after_a_window_of_steps()
+    {
+        var random = new RandomStream(3);
+        // A stage of this kind logs it with kl_in: loss alone.
+        var monitor = Watch("kl_in: reward\n      alarms: { over_optimisation: { gold: kl, window: 4 } }");
+        var said = Enumerable.Range(1, 8).Select(step =>
+        {
+            monitor.Observe(step, Healthy(step, random));
+            return monitor.Unseeing().ToArray();
+        }).ToArray();
+        Assert.Equal([4], said.Index().Where(pair => pair.Item.Length > 0).Select(pair => pair.Index + 1));
+        Assert.StartsWith("the alarm over_optimisation sees nothing: no step so far has logged kl. There are reward, rewards/gold/mean, ", Assert.Single(said[3]));
+        // A metric that was not named is none of the user's.
+        var quiet = Watch();
+        for (var step = 1; step <= 20; step++)
+            quiet.Observe(step, new Dictionary<string, double> { ["loss"] = 1 });
+        Assert.Empty(quiet.Unseeing());
     }
 
     [Theory]

@@ -26,17 +26,17 @@ public sealed class ScalingTests : IDisposable
         Assert.All(points.GroupBy(point => (point.Axis, point.Phase)), curve => Assert.True(curve.Select(point => point.X).Distinct().Count() > 1, curve.Key.ToString()));
     }
 
-    /// <summary>16 bytes a weight in training, and a chunk of logits that stops growing at 2²⁴ numbers.</summary>
+    /// <summary>16 bytes a weight in training, and a head that holds no logits once they were more than 2²⁴ numbers.</summary>
     [Fact]
-    public void MemoryGrowsWithTheWeightsAndOneChunk()
+    public void MemoryGrowsWithTheWeightsAlone()
     {
         var small = ModelConfigFile.Read(new ModelSize(64, 2, 2, 96).Write(folder.Path));
         var (shape, large) = (new BenchShape(16, 1, 2, 254), small with { VocabSize = 150_000 });
         double Grown(BenchPhase phase) => MemoryCost.Bytes(phase, large, shape) - MemoryCost.Bytes(phase, small, shape);
-        var (entries, chunk) = ((150_000.0 - 512) * 64, (111.0 * 150_000) - (1536.0 * 512));
-        Assert.Equal(16 * entries + 4 * chunk, Grown(BenchPhase.Sft), 1.0);
-        Assert.Equal(20 * entries + 4 * chunk, Grown(BenchPhase.Grpo), 1.0);
-        Assert.True(MemoryCost.Logits(BenchPhase.Sft, large, shape) <= 1 << 24);
+        var (entries, head) = ((150_000.0 - 512) * 64, (17 * 1536.0 * 64) - (1536.0 * 512));
+        Assert.Equal(16 * entries + 4 * head, Grown(BenchPhase.Sft), 1.0);
+        Assert.Equal(20 * entries + 4 * head, Grown(BenchPhase.Grpo), 1.0);
+        Assert.Equal(MemoryCost.Head(BenchPhase.Sft, large, shape), MemoryCost.Head(BenchPhase.Sft, large with { VocabSize = 300_000 }, shape));
     }
 
     /// <summary>Times that are as the formula says have its slope, and a memory beyond what is allowed is said to be.</summary>

@@ -1,8 +1,10 @@
+using LlmRL.Control;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
 using LlmRL.Runs;
 using LlmRL.Tests.Runs;
 using LlmRL.Tests.Training;
+using LlmRL.Training;
 using static TorchSharp.torch;
 
 namespace LlmRL.Tests.Control;
@@ -77,7 +79,89 @@ public sealed class ControlStageTests : IDisposable
         Assert.DoesNotContain("llmrl generate", output.ToString());
     }
 
+    [Fact]
+    public void A_loss_that_is_not_finite_leaves_its_batch_and_replay_says_where_it_begins()
+    {
+        // Each step takes a weight times 1 − 10·10: they grow until a square overflows.
+        var message = Assert.Throws<NonFiniteException>(() => Run(Wild)).Message;
+        var batch = Directory.GetDirectories(folder["run/non-finite"]).Single();
+        Assert.Contains($"The batch is in {batch}; llmrl replay {batch} says where it begins", message);
+        var said = new List<string>();
+        Assert.True(Replay.Run(batch, CPU, said.Add));
+        Assert.StartsWith("pole, step ", said[0]);
+        Assert.Matches("✗ the value network's loss of steps [0-9]+ to [0-9]+: ", said.First(line => line.StartsWith('✗')));
+        Assert.Equal("reproduced: the first line marked ✗ is where it begins", said[^1]);
+    }
+
     [Theory]
+    [InlineData("observation", "✗ observations: 1 of ")]
+    [InlineData("weight", "✗ value network: weight 0.bias: 1 of ")]
+    [InlineData("nothing", "not reproduced: everything is finite on this machine")]
+    public void Replay_of_a_control_batch_looks_at_inputs_and_weights_first(string fault, string text)
+    {
+        Assert.Throws<NonFiniteException>(() => Run(Wild));
+        var batch = Directory.GetDirectories(folder["run/non-finite"]).Single();
+        var stage = (ControlStage)RecipeBinder.Load<Recipe>(Path.Combine(batch, SavedBatch.RecipeName)).Stages[0];
+        // The networks as they are drawn are harmless.
+        using (var agent = new ControlAgent(stage, key: 1))
+        {
+            using (no_grad())
+            {
+                if (fault == "weight")
+                    agent.Value!.Parameters["0.bias"][0].fill_(float.NaN);
+            }
+
+            agent.Save(batch);
+        }
+
+        var saved = SavedBatch.Read(batch);
+        var steps = saved.Steps! with { OldLogProbs = [.. saved.Steps.OldLogProbs.Select(_ => -0.7f)] };
+        if (fault == "observation")
+            steps.Observations[3] = float.PositiveInfinity;
+        (saved with { Steps = steps }).Write(batch);
+        var said = new List<string>();
+        Assert.Equal(fault != "nothing", Replay.Run(batch, CPU, said.Add));
+        Assert.StartsWith(text, said.Find(line => line.StartsWith('✗')) ?? said[^1]);
+    }
+
+    [Fact]
+    public void A_saved_control_batch_is_the_one_that_was_trained_on()
+    {
+        Assert.Throws<NonFiniteException>(() => Run(Wild));
+        var saved = SavedBatch.Read(Directory.GetDirectories(folder["run/non-finite"]).Single()).Steps!;
+        using var scope = NewDisposeScope();
+        var batch = ControlBatch.Of(saved);
+        Assert.Equal(saved.Observations, batch.ToSaved().Observations);
+        Assert.Equal(saved.Returns, batch.ToSaved().Returns);
+        Assert.Equal(saved.Segments, batch.Share.Sequences);
+        Assert.Equal(saved.Actions.Length, batch.Share.Tokens);
+    }
+
+    [Fact]
+    public void An_entropy_collapse_is_an_alarm_and_may_stop_the_stage()
+    {
+        const string stage = "control: { name: pole, environment: cartpole, algorithm: { ppo: {} }, num_envs: 2, steps: 12, learning_rate: 0.5, eval_episodes: 1, alarms: { entropy: { below_start: 0.5, window: 2 } } }";
+        using var output = new StringWriter();
+        var (watched, directory) = Run(stage, output: output);
+        var found = Assert.Single(watched.Alarms!);
+        Assert.Equal(("entropy", "entropy"), (found.Alarm, found.Metric));
+        Assert.Contains("alarm: pole: entropy since step", output.ToString());
+        Assert.Contains("<rect class=\"alarm\"", File.ReadAllText(directory.ReportPath));
+        // Watching changes nothing, stopping ends the stage there.
+        var (off, plain) = Run(stage.Replace("{ entropy: { below_start: 0.5, window: 2 } }", "off"), "off");
+        Assert.Null(off.Alarms);
+        Assert.Equal(File.ReadAllBytes(plain.MetricsPath), File.ReadAllBytes(directory.MetricsPath));
+        var (stopped, cut) = Run(stage.Replace("window: 2", "window: 2, stop: true"), "stop");
+        Assert.Equal(found.From, stopped.Steps);
+        Assert.Equal([found.From], cut.CheckpointSteps("pole"));
+        Assert.Equal(found.From, Logged(cut, "entropy").Length);
+    }
+
+    private const string Wild = "control: { name: pole, environment: cartpole, algorithm: { ppo: { num_iterations: 10 } }, num_envs: 2, steps: 20, learning_rate: 10, weight_decay: 10, lr_scheduler_type: constant, eval_episodes: 1, alarms: off }";
+
+    [Theory]
+    [InlineData("- control: { name: a, environment: cartpole, algorithm: { ppo: {} }, steps: 1, alarms: { kl: { above: 5 } } }", "alarms.kl", "it watches objective/kl, which this stage does not log; take the alarm out")]
+    [InlineData("- control: { name: a, environment: cartpole, algorithm: { ppo: {} }, steps: 1, alarms: { over_optimisation: { sigmas: 2 } } }", "alarms.over_optimisation", "there is one measure of reward")]
     [InlineData("- sft: { name: sft, data: { generator: arithmetic }, steps: 1 }", "model", "stage 'sft' works on a language model")]
     [InlineData("- control: { name: a, environment: cartpole, algorithm: { reinforce: { baseline: value } }, steps: 1 }", "reward_to_go", "needs reward_to_go: true")]
     [InlineData("- control: { name: a, environment: cartpole, algorithm: { reinforce: { baseline: leave_one_out } }, num_envs: 1, steps: 1 }", "num_envs", "2 or more")]

@@ -15,7 +15,7 @@ namespace LlmRL.Tests.Models;
 public class BFloat16Tests
 {
     // Half a unit in the last of 8 bits; a pass of some layers rounds some dozen times in a row, at random.
-    private const double Rounding = 1.0 / 512, Passes = 12 * Rounding;
+    private const double Rounding = 1.0 / 512, Passes = 16 * Rounding;
 
     [Theory]
     [InlineData("llama-grouped", false)]

@@ -33,6 +33,29 @@ public class ModelFolderTests
             Assert.True(JsonNode.DeepEquals(before[key], after[key]), $"{key}: {before[key]} became {after[key]}");
     }
 
+    [Fact]
+    public void A_fresh_scalar_head_alone_is_drawn_and_has_the_values_it_always_had()
+    {
+        using var folder = new TemporaryFolder();
+        using var language = Random(TestShapes.Of("gpt2"), scalarHead: false);
+        ModelFolder.Save(language, folder.Path, tokenizer: null);
+        using var loaded = ModelFolder.Load(folder.Path, scalarHead: true, trainable: false, seed: 7);
+        using var drawn = Tiny.Model(language.Config, scalarHead: true, seed: 7);
+        foreach (var spec in loaded.Parameters.Specs)
+        {
+            var source = spec.Name == ParameterLayout.ScoreName ? drawn : language;
+            Assert.Equal(Values(source, spec.Name), Values(loaded, spec.Name));
+        }
+
+        // What is read from the file is not drawn before.
+        using var head = new Transformer(language.Config, scalarHead: true);
+        head.Parameters.Initialize(language.Config, 7, ParameterLayout.ScoreName);
+        Assert.All(head.Parameters.Specs.Where(spec => spec.Name != ParameterLayout.ScoreName), spec => Assert.All(Values(head, spec.Name), value => Assert.Equal(0, value)));
+        Assert.Equal(Values(drawn, ParameterLayout.ScoreName), Values(head, ParameterLayout.ScoreName));
+
+        static float[] Values(Transformer model, string name) => model.Parameters[name].detach().data<float>().ToArray();
+    }
+
     [Theory]
     [InlineData("llama-grouped")]
     [InlineData("linear")]

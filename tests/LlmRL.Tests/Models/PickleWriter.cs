@@ -65,6 +65,13 @@ internal sealed class PickleWriter
 
     public PickleWriter Floats(long[] shape, params float[] values) => Tensor("FloatStorage", [.. values.SelectMany(BitConverter.GetBytes)], 4, shape);
 
+    /// <summary>The same around a pickle whose storages, numbered from 0, were written by hand.</summary>
+    public byte[] Archive(IReadOnlyList<byte[]> storages)
+    {
+        _storages.AddRange(storages.Select((data, i) => (i.ToString(System.Globalization.CultureInfo.InvariantCulture), data, 1)));
+        return Archive();
+    }
+
     /// <summary>The zip archive of PyTorch 1.6 and later.</summary>
     public byte[] Archive(CompressionLevel compression = CompressionLevel.NoCompression)
     {

@@ -45,5 +45,62 @@ public class TokenScoresTests
         Tiny.AssertClose(expectedHead, head, 2e-6);
     }
 
+    /// <summary>
+    /// A vocabulary of several blocks a segment, the last block and its last panel not full, over two tiles of rows: as if the logits fitted into one chunk. With and without a bias,
+    /// with one kind of gradient alone, and with a frozen head.
+    /// </summary>
+    [Theory]
+    [InlineData(true, true, true)]
+    [InlineData(false, true, false)]
+    [InlineData(true, false, true)]
+    public void BlocksOfTheVocabularyChangeNothing(bool bias, bool entropy, bool trainsHead)
+    {
+        const int rows = 150, vocabulary = 20 * 128 + 68;
+        using var scope = NewDisposeScope();
+        using var model = new Transformer(Tiny.Llama with { VocabSize = vocabulary, HeadBias = bias }, trainable: trainsHead);
+        model.Parameters.Initialize(model.Config, 5);
+        var random = new RandomStream(CounterRandom.Key(22));
+        float[] Normal(int count) => [.. Enumerable.Range(0, count).Select(_ => (float)random.NextNormal())];
+        if (bias)
+            using (no_grad())
+                model.Parameters[Transformer.HeadBiasName].copy_(tensor(Normal(vocabulary)));
+        var hidden = tensor(Normal(rows * model.Config.HiddenSize)).view(rows, -1);
+        // Every block has targets, and some rows have the most probable token: of the first panel, of the last.
+        var best = model.Logits(hidden).argmax(1).data<long>().ToArray();
+        var targets = tensor(Enumerable.Range(0, rows).Select(i => i % 3 == 0 ? best[i] : (long)i * 37 % vocabulary).ToArray());
+        var (weights, entropyWeights) = (tensor(Normal(rows)), tensor(Normal(rows)));
+        (float[] LogProbs, float[] Entropies, double Accuracy, float[] Hidden, float[] Head) Run(long chunkElements)
+        {
+            using var scores = TokenScores.Compute(model, hidden, targets, 0.8, entropy, trainable: true, accuracy: true, chunkElements);
+            var hiddenGradient = Array.Empty<float>();
+            void Backward()
+            {
+                var loss = (scores.LogProbs * weights).sum();
+                if (scores.Entropies is not null)
+                    loss = loss + (scores.Entropies * entropyWeights).sum();
+                loss.backward();
+                hiddenGradient = Floats(scores.Backward());
+            }
+
+            float[] head = [];
+            if (trainsHead)
+                head = Tiny.Gradient(model, Backward);
+            else
+                Backward();
+            return (Floats(scores.LogProbs), scores.Entropies is null ? [] : Floats(scores.Entropies), scores.Accuracy, hiddenGradient, head);
+        }
+
+        var (whole, blocks) = (Run(long.MaxValue), Run(1));
+        Tiny.AssertClose(whole.LogProbs, blocks.LogProbs, 2e-6);
+        if (entropy)
+            Tiny.AssertClose(whole.Entropies, blocks.Entropies, 2e-6);
+        Assert.Equal(whole.Accuracy, blocks.Accuracy);
+        Assert.InRange(whole.Accuracy, 0.3, 0.4);
+        Tiny.AssertClose(whole.Hidden, blocks.Hidden, 1e-5);
+        if (trainsHead)
+            Tiny.AssertClose(whole.Head, blocks.Head, 1e-5);
+        Assert.True(blocks.Hidden.Any(value => value != 0) && (!trainsHead || blocks.Head.Any(value => value != 0)));
+    }
+
     private static float[] Floats(Tensor values) => values.detach().contiguous().data<float>().ToArray();
 }

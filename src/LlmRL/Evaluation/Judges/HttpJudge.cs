@@ -78,7 +78,7 @@ public sealed record HttpJudge : IJudge, IValidated
 
     /// <summary>Looks, before anything is trained, for what would stop it later.</summary>
     /// <exception cref="BadInputException">A fault that the user can correct.</exception>
-    internal void Check()
+    public void Check()
     {
         _ = Address();
         _ = Key();

@@ -98,7 +98,7 @@ internal sealed class HttpJudgeClient : IPairwiseJudge
             catch (TriesFailedException fault) when (!fault.IsBadReply)
             {
                 throw new RewardFailedException($"{server.Server}: the judge failed {settings.MaxRetries + 1} times in a row, last: {fault.Message}. See that it runs and is not overloaded; "
-                    + $"timeout, max_retries and concurrency give it more time. What it has said is in {settings.Cache} of the run, and the same command goes on from there.");
+                    + $"timeout and max_retries (--judge-timeout, --judge-retries) give it more time. What it has said is in {settings.Cache} of the run's folder, from where the same command goes on.");
             }
             catch (TriesFailedException)
             {

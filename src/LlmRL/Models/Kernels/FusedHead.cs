@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace LlmRL.Models.Kernels;
 
 /// <summary>
-/// <see cref="TokenScores"/> on the CPU: logits of a chunk of rows by matrix products, then one pass over each row; backward, the same memory turns into the
-/// logits' gradient. Logits that fit one chunk are kept between the two, others are computed again.
+/// <see cref="TokenScores"/> on the CPU. Logits that fit one chunk are computed once: matrix products, then one pass over each row; backward, the same memory turns into the
+/// logits' gradient. Those of a larger vocabulary never exist: see <see cref="VocabularyForward"/>. Where the processor or the width does not allow that, chunks of rows are computed twice.
 /// </summary>
 internal sealed unsafe class FusedHead : IDisposable
 {
@@ -14,6 +14,7 @@ internal sealed unsafe class FusedHead : IDisposable
     private readonly Tensor _hidden, _targets;
     private readonly float _inverseTemperature;
     private readonly int _rows, _rowFloats, _chunkRows;
+    private readonly bool _byBlocks;
     private readonly BufferLease _memory;
 
     /// <summary>Runs the head forward.</summary>
@@ -27,14 +28,16 @@ internal sealed unsafe class FusedHead : IDisposable
         _rows = (int)hidden.size(0);
         _rowFloats = Lanes.RoundUp(model.Config.VocabSize);
         _chunkRows = (int)Math.Clamp(chunkElements / _rowFloats, 1, Math.Max(1, _rows));
+        _byBlocks = _chunkRows < _rows && VocabularyBlocks.Fit(model.Config.HiddenSize);
+        if (_byBlocks)
+            (_chunkRows, _rowFloats) = (_rows, 0);
         _memory = new BufferLease((long)_chunkRows * _rowFloats + _rows);
         LogProbs = empty([_rows], dtype: ScalarType.Float32).DetachFromDisposeScope();
         Entropies = entropy ? empty([_rows], dtype: ScalarType.Float32).DetachFromDisposeScope() : null;
         for (var start = 0; start < _rows; start += _chunkRows)
         {
-            var pass = new HeadForward(Chunk(start));
-            KernelTeam.Run(0, _ => pass);
-            Hits += pass.Hits;
+            var chunk = Chunk(start);
+            Hits += _byBlocks ? ForwardByBlocks(chunk) : Forward(chunk);
         }
     }
 
@@ -61,8 +64,10 @@ internal sealed unsafe class FusedHead : IDisposable
             chunk.GradHidden = (float*)NativeTorch.DataPointer(gradient) + (long)start * chunk.Width;
             chunk.GradWeight = _model.Parameters.Trainable ? (float*)NativeTorch.DataPointer(_model.Parameters.Gradient(_model.HeadName)) : null;
             chunk.GradBias = chunk.Bias == null || chunk.GradWeight == null ? null : (float*)NativeTorch.DataPointer(_model.Parameters.Gradient(Transformer.HeadBiasName));
-            var pass = new HeadBackward(chunk, recompute: _chunkRows < _rows);
-            KernelTeam.Run(0, _ => pass);
+            if (_byBlocks)
+                KernelTeam.Run(VocabularyBackward.Floats(chunk), scratch => new VocabularyBackward(chunk, (float*)scratch));
+            else
+                KernelTeam.Run(0, _ => new HeadBackward(chunk, recompute: _chunkRows < _rows));
         }
 
         return gradient;
@@ -72,6 +77,20 @@ internal sealed unsafe class FusedHead : IDisposable
     {
         _hidden.Dispose();
         _memory.Dispose();
+    }
+
+    private static long Forward(HeadChunk chunk)
+    {
+        var pass = new HeadForward(chunk);
+        KernelTeam.Run(0, _ => pass);
+        return pass.Hits;
+    }
+
+    private static long ForwardByBlocks(HeadChunk chunk)
+    {
+        VocabularyForward? pass = null;
+        KernelTeam.Run(VocabularyForward.Floats(chunk), scratch => pass = new VocabularyForward(chunk, (float*)scratch));
+        return pass!.Hits;
     }
 
     private static float* At(Tensor? tensor, int row) => tensor is null ? null : (float*)NativeTorch.DataPointer(tensor) + row;

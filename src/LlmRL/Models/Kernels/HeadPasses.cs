@@ -49,6 +49,47 @@ internal unsafe struct HeadChunk
         Blas.Sgemm(
             false, true, rows, Vocabulary, Width, InverseTemperature, Hidden + (long)start * Width, Width, Weight, Width, Bias == null ? 0 : 1, logits, RowFloats);
     }
+
+    /// <summary>h·Wᵀ of some rows and one block of tokens, whose weights lie in panels of 16 tokens; neither bias nor temperature are in it, see <see cref="Scale"/>.</summary>
+    /// <param name="start">First row.</param>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="tokens">Tokens of the block; the result is written up to the next multiple of 16.</param>
+    /// <param name="panels">The block's weights.</param>
+    /// <param name="to">(rows, <see cref="VocabularyBlocks.BlockTokens"/>).</param>
+    public readonly void Multiply(int start, int rows, int tokens, float* panels, float* to) =>
+        PanelProduct.MultiplyRows(
+            Hidden + (long)start * Width, Width, Width, rows, panels, (nint)Width * Lanes.Width, Lanes.RoundUp(tokens) / Lanes.Width, to, VocabularyBlocks.BlockTokens, accumulate: false);
+
+    /// <summary>z/τ of the tokens from <paramref name="token"/> on, from h·Wᵀ.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly Vector512<float> Scale(Vector512<float> product, int token)
+    {
+        if (Bias != null)
+            product += Lanes.Load(Bias + token, Vocabulary - token);
+        return product * Vector512.Create(InverseTemperature);
+    }
+
+    /// <summary>
+    /// What turns log p into the logits' gradient: ∂/∂z = p·(slope·log p + constant), and g/τ more at the target, for the gradients g of its log-probability and h of the entropy H,
+    /// with slope = −h/τ and constant = −(g + h·H)/τ.
+    /// </summary>
+    /// <param name="row">Which row.</param>
+    /// <param name="logSumExp">log p = z/τ − this.</param>
+    /// <param name="constant">The constant.</param>
+    /// <returns>The slope.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly Vector512<float> Slope(int row, out Vector512<float> logSumExp, out Vector512<float> constant)
+    {
+        var g = GradLogProbs == null ? 0 : GradLogProbs[row];
+        var h = GradEntropies == null ? 0 : GradEntropies[row];
+        var entropy = Entropies == null ? 0 : Entropies[row];
+        logSumExp = Vector512.Create(LogSumExp[row]);
+        constant = Vector512.Create(-(g + h * entropy) * InverseTemperature);
+        return Vector512.Create(-h * InverseTemperature);
+    }
+
+    /// <summary>g/τ.</summary>
+    public readonly float AtTarget(int row) => GradLogProbs == null ? 0 : GradLogProbs[row] * InverseTemperature;
 }
 
 /// <summary>Log-probabilities and entropies of a chunk.</summary>
@@ -145,17 +186,13 @@ internal sealed unsafe class HeadBackward : IParallelBody
     private void Row(int row)
     {
         var z = _chunk.Logits + (long)row * _chunk.RowFloats;
-        var g = _chunk.GradLogProbs == null ? 0 : _chunk.GradLogProbs[row];
-        var h = _chunk.GradEntropies == null ? 0 : _chunk.GradEntropies[row];
-        var entropy = _chunk.Entropies == null ? 0 : _chunk.Entropies[row];
-        Vector512<float> offset = Vector512.Create(_chunk.LogSumExp[row]), slope = Vector512.Create(-h * _chunk.InverseTemperature);
-        var constant = Vector512.Create(-(g + h * entropy) * _chunk.InverseTemperature);
+        var slope = _chunk.Slope(row, out var offset, out var constant);
         for (var i = 0; i < _chunk.Vocabulary; i += Lanes.Width)
         {
             var logP = Vector512.Load(z + i) - offset;
             (VectorMath.Exp(logP) * Vector512.FusedMultiplyAdd(slope, logP, constant)).Store(z + i);
         }
 
-        z[_chunk.Targets[row]] += g * _chunk.InverseTemperature;
+        z[_chunk.Targets[row]] += _chunk.AtTarget(row);
     }
 }

@@ -25,7 +25,7 @@ internal readonly record struct FeatureStrides(nint Row, nint Group, bool InPane
 internal unsafe readonly struct WeightGradient
 {
     // Positions whose part of dy is packed at a time: two panels of x of so many stay in a core's nearest cache beside it.
-    private const int BlockRows = 256, Positions = 192;
+    private const int BlockRows = 256, Positions = 128;
     private readonly float* _gradOutput, _input, _gradWeight, _gradBias;
     private readonly int _outputs, _inputs, _stride, _rows;
     private readonly FeatureStrides _inputStrides;

@@ -17,7 +17,7 @@ internal unsafe interface ILogitConsumer
 /// </summary>
 internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
 {
-    private const int Lanes = PanelProduct.Lanes, LogitChunk = 64, AttentionItems = 16;
+    private const int Lanes = PanelProduct.Lanes, LogitChunk = 64, AttentionItems = 16, LargeLogits = 1 << 22;
 
     private readonly DecoderWeights _weights;
     private readonly ModelConfig _config;
@@ -25,9 +25,9 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     private readonly int _queryWidth, _qkvWidth, _upWidth, _logitStride;
     private readonly float _epsilon;
     private readonly NativeBuffer<int> _columns;
-    private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits;
+    private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _attended, _attendedPanel, _up, _rotary, _logitPanels;
     private NativeBuffer<int> _tables;
-    private NativeBuffer<float> _angles, _scores;
+    private NativeBuffer<float> _angles, _scores, _logits;
     private NativeBuffer<nint> _pagePointers;
     private int _scoreFloats, _columnCount, _logitRows;
     private ILogitConsumer? _consumer;
@@ -55,7 +55,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _up = new NativeBuffer<float>((long)MaxColumns * _upWidth);
         _rotary = new NativeBuffer<float>((long)MaxColumns * (_config.RotaryDim + 1));
         _logitPanels = new NativeBuffer<float>((long)threads * LogitChunk * MaxColumns);
-        _logits = new NativeBuffer<float>((long)MaxColumns * _logitStride);
+        _logits = new NativeBuffer<float>(0);
         _tables = new NativeBuffer<int>(0);
         _angles = new NativeBuffer<float>(0);
         _scores = new NativeBuffer<float>(0);
@@ -117,7 +117,18 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
             _angles = Angles(pagesPerSequence * KeyValuePages.PageSize);
         }
 
+        if (_logits.Length == 0)
+            _logits = new NativeBuffer<float>((long)MaxColumns * _logitStride);
         Pages.Reset();
+    }
+
+    /// <summary>Gives the logits of a large vocabulary back until the next <see cref="Reserve"/>: training, which comes in between, needs room for its own.</summary>
+    public void ReleaseLogits()
+    {
+        if (_logits.Length < LargeLogits)
+            return;
+        _logits.Dispose();
+        _logits = new NativeBuffer<float>(0);
     }
 
     /// <summary>
