@@ -36,18 +36,27 @@ internal sealed class DecodeState : IDisposable
     {
         Shape = shape;
         using var scope = NewDisposeScope();
-        long[] cache = [shape.Slots + 1, config.NumKeyValueHeads, shape.Length, config.HeadDim];
-        Keys = [.. Enumerable.Range(0, config.NumLayers).Select(_ => Own(zeros(cache, dtype: type, device: device)))];
-        Values = [.. Enumerable.Range(0, config.NumLayers).Select(_ => Own(zeros(cache, dtype: type, device: device)))];
-        Slots = Own(zeros([Rows, shape.Slots], dtype: ScalarType.Int64, device: device));
-        Tokens = Own(zeros([shape.Slots, shape.NewTokens + 1], dtype: ScalarType.Int64, device: device));
-        LogProbs = Own(zeros([shape.Slots, shape.NewTokens + 1], dtype: ScalarType.Float32, device: device));
-        Uniforms = Own(zeros([shape.Slots, Steps], dtype: ScalarType.Float64, device: device));
-        Step = Own(zeros([1], dtype: ScalarType.Int64, device: device));
-        Columns = Own(arange(Math.Max(shape.Length, Math.Max(Block, config.VocabSize)), dtype: ScalarType.Int64, device: device));
-        Logits = Own(full([shape.Slots, (config.VocabSize + Block - 1) / Block * Block], double.NegativeInfinity, dtype: ScalarType.Float32, device: device));
-        Stops = Own(zeros([config.VocabSize], dtype: ScalarType.Int64, device: device));
-        Seen = marksSeen ? Own(zeros([shape.Slots, config.VocabSize], dtype: ScalarType.Bool, device: device)) : null;
+        try
+        {
+            long[] cache = [shape.Slots + 1, config.NumKeyValueHeads, shape.Length, config.HeadDim];
+            Keys = [.. Enumerable.Range(0, config.NumLayers).Select(_ => Own(zeros(cache, dtype: type, device: device)))];
+            Values = [.. Enumerable.Range(0, config.NumLayers).Select(_ => Own(zeros(cache, dtype: type, device: device)))];
+            Slots = Own(zeros([Rows, shape.Slots], dtype: ScalarType.Int64, device: device));
+            Tokens = Own(zeros([shape.Slots, shape.NewTokens + 1], dtype: ScalarType.Int64, device: device));
+            LogProbs = Own(zeros([shape.Slots, shape.NewTokens + 1], dtype: ScalarType.Float32, device: device));
+            Uniforms = Own(zeros([shape.Slots, Steps], dtype: ScalarType.Float64, device: device));
+            Step = Own(zeros([1], dtype: ScalarType.Int64, device: device));
+            Columns = Own(arange(Math.Max(shape.Length, Math.Max(Block, config.VocabSize)), dtype: ScalarType.Int64, device: device));
+            Logits = Own(full([shape.Slots, (config.VocabSize + Block - 1) / Block * Block], double.NegativeInfinity, dtype: ScalarType.Float32, device: device));
+            Stops = Own(zeros([config.VocabSize], dtype: ScalarType.Int64, device: device));
+            Seen = marksSeen ? Own(zeros([shape.Slots, config.VocabSize], dtype: ScalarType.Bool, device: device)) : null;
+        }
+        catch
+        {
+            // Memory did not suffice for all.
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>Its size.</summary>

@@ -2,6 +2,7 @@ using LlmRL.Models;
 using LlmRL.Models.Lora;
 using LlmRL.Native;
 using LlmRL.Rollouts.Cpu;
+using LlmRL.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -24,12 +25,14 @@ internal sealed class DeviceRolloutEngine : IRolloutEngine
     private DecodeState? state;
     private DecodeStep? step;
     private SamplingOptions? recorded;
+    private int slots, slotLimit = int.MaxValue;
+    private bool cannotRecord;
     private int busy;
 
     /// <summary>Makes an engine on a model, which must outlive it.</summary>
     /// <param name="model">The model, weights and adapters read at every step.</param>
     /// <param name="merged">Where the model has adapters: their merged weights, refreshed by the caller.</param>
-    /// <param name="warn">Is told once where a step cannot be recorded.</param>
+    /// <param name="warn">Is told where a step cannot be recorded, and where memory runs out.</param>
     /// <param name="maxSlots">Most samples decoded at once; 0 chooses. Memory may lower it in a call.</param>
     public DeviceRolloutEngine(Transformer model, MergedWeights? merged = null, Action<string>? warn = null, int maxSlots = 0)
     {
@@ -61,11 +64,8 @@ internal sealed class DeviceRolloutEngine : IRolloutEngine
         try
         {
             using var guard = no_grad();
-            using var scope = NewDisposeScope();
-            var samples = checked(prompts.Count * samplesPerPrompt);
-            Prepare(options, prompts.Max(prompt => prompt.Length) + options.MaxNewTokens, samples);
             var request = new RolloutRequest(prompts, samplesPerPrompt, options, key, promptKeys, onFinished);
-            return new DeviceRun(state!, new PromptPrefill(model, state!), request, RunStep).Run(cancellation);
+            return Run(request, cancellation);
         }
         catch
         {
@@ -86,17 +86,50 @@ internal sealed class DeviceRolloutEngine : IRolloutEngine
         rotary?.Dispose();
     }
 
+    /// <summary>Runs a request, again from the start with half the slots where memory runs out: what was reported stays as it was and is not reported again.</summary>
+    private Completion[] Run(RolloutRequest request, CancellationToken cancellation)
+    {
+        var samples = checked(request.Prompts.Count * request.Samples);
+        var longest = request.Prompts.Max(prompt => prompt.Length) + request.Options.MaxNewTokens;
+        var reported = new Completion?[samples];
+        while (true)
+        {
+            using var scope = NewDisposeScope();
+            try
+            {
+                Prepare(request.Options, longest, samples);
+                var results = new DeviceRun(state!, new PromptPrefill(model, state!), request with { OnFinished = Report }, RunStep).Run(cancellation);
+                return [.. results.Select((completion, i) => reported[i] ?? completion)];
+            }
+            catch (Exception fault) when (MicroBatchBudget.IsOutOfMemory(fault) && slots > 1)
+            {
+                slotLimit = slots / 2;
+                warn($"out of memory with {slots} completions at once; going on with {slotLimit}");
+                Forget();
+            }
+        }
+
+        void Report(Completion completion)
+        {
+            ref var before = ref reported[completion.PromptIndex * request.Samples + completion.SampleIndex];
+            if (before is not null)
+                return;
+            request.OnFinished?.Invoke(completion);
+            before = completion;
+        }
+    }
+
     /// <summary>Makes slots, unless those of the last call do, and drops graphs of another step.</summary>
     private void Prepare(SamplingOptions options, int longest, int samples)
     {
         var current = new DeviceWeights(model, merged);
         var marksSeen = options.RepetitionPenalty != 1;
-        var wanted = Math.Min(MaxSlots, samples);
+        var wanted = Math.Min(Math.Min(MaxSlots, slotLimit), samples);
         var length = LengthBuckets.Of(longest);
         var serves = state is not null && weights is not null && marksSeen == (state.Seen is not null) && state.Shape.Holds(length, options.MaxNewTokens) && current.LieWhere(weights);
         if (!serves || !IsRightSize(wanted, () => ChooseSlots(wanted, length, options, current.ElementSize)))
         {
-            var slots = ChooseSlots(wanted, length, options, current.ElementSize);
+            slots = ChooseSlots(wanted, length, options, current.ElementSize);
             Forget();
             state = new DecodeState(model.Config, new DecodeShape(slots, length, options.MaxNewTokens), current.ComputeType, model.Device, marksSeen);
             weights = current;
@@ -114,13 +147,18 @@ internal sealed class DeviceRolloutEngine : IRolloutEngine
         if (!graphs.TryGetValue(length, out var graph))
         {
             var made = step!;
-            graphs[length] = graph = new DeviceGraph(model.Device, () => made.Run(length), Warn, graphs.Values.FirstOrDefault(), UsesGraphs);
+            graphs[length] = graph = new DeviceGraph(model.Device, () => made.Run(length), Warn, graphs.Values.FirstOrDefault(), UsesGraphs && !cannotRecord);
         }
 
         graph.Run();
     }
 
-    private void Warn(string reason) => warn($"decoding goes on without CUDA graphs: a step could not be recorded ({reason})");
+    private void Warn(string reason)
+    {
+        if (!cannotRecord)
+            warn($"decoding goes on without CUDA graphs: a step could not be recorded ({reason})");
+        cannotRecord = true;
+    }
 
     /// <summary>Whether a step made for some options is the same for others: their numbers are part of it, but not the stop ids themselves.</summary>
     private static bool StepsAlike(SamplingOptions one, SamplingOptions other) =>
@@ -146,7 +184,6 @@ internal sealed class DeviceRolloutEngine : IRolloutEngine
     /// </summary>
     private bool IsRightSize(int wanted, Func<int> affordable)
     {
-        var slots = state!.Shape.Slots;
         return slots <= 2 * wanted && (slots >= wanted || slots * 5 / 4 >= affordable());
     }
 

@@ -211,6 +211,25 @@ public sealed class DeviceEngineTests
         AssertClose(model, prompts, options, expected, device.Generate(prompts, 3, options, Key));
     }
 
+    [Fact]
+    public void Where_memory_runs_out_half_the_slots_go_on()
+    {
+        using var model = Model(TestShapes.Of("llama-grouped"));
+        var (prompts, options, warnings, reported) = (Prompts(model, 5), new SamplingOptions { MaxNewTokens = 30, StopIds = [1, 2, 3, 4, 5] }, new List<string>(), new List<Completion>());
+        using var other = new DeviceRolloutEngine(model);
+        using var device = new DeviceRolloutEngine(model, warn: warnings.Add, maxSlots: 8);
+        var results = device.Generate(prompts, 3, options, Key, completion =>
+        {
+            if (reported.Count == 3 && warnings.Count == 0)
+                throw new System.Runtime.InteropServices.ExternalException("aten::linear: CUDA out of memory. Tried to allocate 2.00 GiB");
+            reported.Add(completion);
+        });
+        Assert.Equal(["out of memory with 8 completions at once; going on with 4"], warnings);
+        Assert.Equal(15, reported.Count);
+        Assert.Equal(results.ToHashSet(), reported.ToHashSet());
+        AssertClose(model, prompts, options, other.Generate(prompts, 3, options, Key), results);
+    }
+
     [Theory]
     [InlineData(float.NaN)]
     [InlineData(float.PositiveInfinity)]
