@@ -119,6 +119,28 @@ public sealed class DeviceEngineTests
     }
 
     [Fact]
+    public void Long_prompts_are_run_in_several_passes()
+    {
+        using var model = Model(TestShapes.Of("llama-grouped"));
+        var options = new SamplingOptions { MaxNewTokens = 6 };
+        int[][] prompts = [.. Enumerable.Range(0, 29).Select(i => Prompts(model, 2, 150 + 3 * i)[i % 2])];
+        Assert.True(prompts.Sum(prompt => prompt.Length) > 4096, "one pass takes all: the test shows nothing");
+        using var cpu = new RolloutEngine(model.DecoderWeights());
+        using var device = new DeviceRolloutEngine(model);
+        AssertClose(model, prompts, options, cpu.Generate(prompts, 2, options, Key), device.Generate(prompts, 2, options, Key));
+    }
+
+    [Theory]
+    [InlineData(1, 128)]
+    [InlineData(128, 128)]
+    [InlineData(129, 192)]
+    [InlineData(193, 256)]
+    [InlineData(257, 384)]
+    [InlineData(1025, 1536)]
+    [InlineData(1537, 2048)]
+    public void The_cache_is_read_in_few_lengths(int positions, int expected) => Assert.Equal(expected, LengthBuckets.Of(positions));
+
+    [Fact]
     public void Weights_are_read_where_training_writes_them()
     {
         using var model = Model(TestShapes.Of("gpt2"));
