@@ -77,10 +77,11 @@ internal sealed partial class DeviceChecks
     }
 
     /// <summary>Gradients with layers that are computed again against those without.</summary>
-    private Finding Checkpointing(ScalarType dtype) =>
-        Compare(SftGradient(Side.Device, "qwen2-nano", dtype), SftGradient(Side.Device, "qwen2-nano", dtype, model => model.GradientCheckpointing = true))
-            with
-        { Tolerance = dtype == ScalarType.Float32 ? RepeatTolerance : Bf16PassTolerance };
+    private Finding Checkpointing(ScalarType dtype)
+    {
+        var found = Compare(SftGradient(Side.Device, "qwen2-nano", dtype), SftGradient(Side.Device, "qwen2-nano", dtype, model => model.GradientCheckpointing = true));
+        return found with { Tolerance = dtype == ScalarType.Float32 ? RepeatTolerance : Bf16PassTolerance };
+    }
 
     private (double Loss, float[] Gradient) SftGradient(Side side, string architecture, ScalarType dtype, Action<Transformer>? prepare = null)
     {

@@ -48,7 +48,7 @@ internal sealed class OperatorAttention(ModelConfig config, Device device) : IDi
     private Tensor Fused(Tensor query, Tensor key, Tensor value, int length, int window)
     {
         if (window < length)
-            return FusedOperator.Call(query, Share(key, length), Share(value, length), Sees(length, window), 0.0, false);
+            return FusedOperator.Call(query, Share(key, length), Share(value, length), Mask(length, window, query.dtype), 0.0, false);
         // Of the fused kernels only those of 16-bit numbers on a GPU know heads in groups: elsewhere all T × T weights would be made.
         if (config.NumHeads != config.NumKeyValueHeads && HasGroupedHeads && device.type == DeviceType.CUDA && query.dtype == ScalarType.BFloat16)
             return FusedOperator.Call(query, key, value, Argument.Default, 0.0, true, Argument.Default, true);
@@ -60,7 +60,7 @@ internal sealed class OperatorAttention(ModelConfig config, Device device) : IDi
     {
         Tensor Flat(Tensor x) => x.to_type(ScalarType.Float32).reshape(-1, length, config.HeadDim);
         var scores = Flat(query).bmm(Flat(Share(key, length)).transpose(1, 2)) * (1 / Math.Sqrt(config.HeadDim));
-        var weights = scores.masked_fill(Sees(length, window).logical_not(), double.NegativeInfinity).softmax(-1);
+        var weights = (scores + Mask(length, window, query.dtype)).softmax(-1);
         return weights.bmm(Flat(Share(value, length))).view(-1, config.NumHeads, length, config.HeadDim).to_type(query.dtype);
     }
 
@@ -71,18 +71,22 @@ internal sealed class OperatorAttention(ModelConfig config, Device device) : IDi
         return heads == groups ? x : x.unsqueeze(2).expand(x.size(0), groups, heads / groups, length, width).reshape(x.size(0), heads, length, width);
     }
 
-    /// <summary>Which positions (columns) a position (row) sees: itself and the window − 1 ones before it, (T, T). One table a window, as long as the longest batch so far.</summary>
-    private Tensor Sees(int length, int window)
+    /// <summary>
+    /// 0 where a position (row) sees another (column), itself and the window − 1 ones before it, −∞ elsewhere, (T, T). One table a window, as long as the longest batch so
+    /// far; of the type of what it is added to, for of another type every layer would make and keep a copy.
+    /// </summary>
+    private Tensor Mask(int length, int window, ScalarType dtype)
     {
         window = Math.Min(window, length);
         var key = window < length ? window : int.MaxValue;
         if (!masks.TryGetValue(key, out var mask) || mask.size(0) < length)
         {
+            using var guard = no_grad();
             using var scope = NewDisposeScope();
             mask?.Dispose();
-            var positions = arange((length + MaskUnit - 1) / MaskUnit * MaskUnit, device: device);
-            var before = positions.unsqueeze(1) - positions.unsqueeze(0);
-            mask = masks[key] = (window < length ? before.ge(0).logical_and(before.lt(window)) : before.ge(0)).DetachFromDisposeScope();
+            var size = (length + MaskUnit - 1) / MaskUnit * MaskUnit;
+            var nothing = full([size, size], double.NegativeInfinity, dtype: ScalarType.Float32, device: device);
+            mask = masks[key] = (window < length ? nothing.triu(1) + nothing.tril(-window) : nothing.triu(1)).to_type(dtype).DetachFromDisposeScope();
         }
 
         return mask.narrow(0, 0, length).narrow(1, 0, length);
