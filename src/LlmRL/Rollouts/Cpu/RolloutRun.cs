@@ -103,7 +103,7 @@ internal sealed unsafe class RolloutRun : ILogitConsumer
         _request.Key.Seed, _request.Key.Step, _request.PromptKeys is { } keys ? keys[prompt] : (ulong)prompt, (ulong)sample);
 
     private void Fail(int prompt, int position) => _failure =
-        $"the logits are not finite for prompt {prompt}, new token {position}: the weights have diverged";
+        RolloutChecks.NonFinite(prompt, position);
 
     // Enough prompts for the free slots and a few ahead, so that a slot that falls free is refilled in the same step.
     private void AdmitPrompts()
