@@ -8,7 +8,7 @@ namespace LlmRL.Scaling;
 /// <remarks>
 /// P weights. sft: weights, gradients and two moments, 16 bytes a weight; logprobs and grpo: the reference's 4 as well; generate: 4.
 /// A training pass keeps for each of the m rows of a micro-batch (samples of a prompt share its rows), of every layer, what went into its four products, queries, keys and values, and gate and up, and while it
-/// goes back one layer's gradients. The head holds the logits of all rows, or where those are more than 2²⁴ numbers 16 partial sums of the hidden states' gradient and the hidden states once more. Sampling
+/// goes back one layer's gradients. The head holds the logits of all rows, or where those are more than 2²⁴ numbers 8 to 16 partial sums of the hidden states' gradient, 2²⁴ numbers if that is in between, and the hidden states once more. Sampling
 /// holds keys and values of up to 64 sequences.
 /// </remarks>
 internal static class MemoryCost
@@ -17,8 +17,6 @@ internal static class MemoryCost
 
     /// <summary>Logits that the head computes at once, at most.</summary>
     public const double ChunkElements = 1 << 24;
-
-    private const int HeadSums = 16;
 
     /// <summary>All of it.</summary>
     public static double Bytes(BenchPhase phase, ModelConfig config, BenchShape shape) =>
@@ -33,7 +31,9 @@ internal static class MemoryCost
         if (phase == BenchPhase.Generate)
             return Math.Min(Slots, shape.Samples) * (double)config.VocabSize;
         var logits = Rows(shape) * config.VocabSize;
-        return logits <= ChunkElements ? logits : (phase == BenchPhase.LogProbs ? 0 : HeadSums + 1) * Rows(shape) * config.HiddenSize;
+        var hidden = Rows(shape) * config.HiddenSize;
+        var sums = phase == BenchPhase.LogProbs ? 0 : Math.Clamp(Math.Floor(ChunkElements / hidden), 8, 16) + 1;
+        return logits <= ChunkElements ? logits : sums * hidden;
     }
 
     private static double Rows(BenchShape shape) => Math.Min(MicroBatches.DefaultTokens, (double)shape.Batch * shape.PromptLength + (double)shape.Samples * shape.CompletionLength);

@@ -1,4 +1,5 @@
 using LlmRL.Models;
+using LlmRL.Models.Kernels;
 using LlmRL.Tests.Training;
 using static TorchSharp.torch;
 
@@ -7,17 +8,19 @@ namespace LlmRL.Tests.Models;
 [Collection(TensorCollection.Name)]
 public class TokenScoresTests
 {
-    /// <summary>Rows per chunk: 1, 4 (the last chunk is shorter), all but one, all.</summary>
+    /// <summary>Rows per chunk: 1, 4 (the last chunk is shorter), all but one, all. A width of 16 goes by blocks of the vocabulary where not all rows fit, 12 by chunks of rows.</summary>
     [Theory]
-    [InlineData(1, 1)]
-    [InlineData(4, 0.7)]
-    [InlineData(22, 1)]
-    [InlineData(23, 2)]
-    public void ChunksChangeNothing(int rowsPerChunk, double temperature)
+    [InlineData(16, 1, 1)]
+    [InlineData(16, 22, 1)]
+    [InlineData(16, 23, 2)]
+    [InlineData(12, 1, 1)]
+    [InlineData(12, 4, 0.7)]
+    [InlineData(12, 22, 1)]
+    public void ChunksChangeNothing(int width, int rowsPerChunk, double temperature)
     {
         const int rows = 23;
         using var scope = NewDisposeScope();
-        using var model = Tiny.Model();
+        using var model = Tiny.Model(Tiny.Llama with { HiddenSize = width });
         var random = new RandomStream(CounterRandom.Key(21));
         float[] Normal(int count) => [.. Enumerable.Range(0, count).Select(_ => (float)random.NextNormal())];
         var hidden = tensor(Normal(rows * model.Config.HiddenSize)).view(rows, -1);
@@ -100,6 +103,22 @@ public class TokenScoresTests
         if (trainsHead)
             Tiny.AssertClose(whole.Head, blocks.Head, 1e-5);
         Assert.True(blocks.Hidden.Any(value => value != 0) && (!trainsHead || blocks.Head.Any(value => value != 0)));
+    }
+
+    /// <summary>Every token is in one segment, whatever their number; wide models have fewer, for their sums take room.</summary>
+    [Theory]
+    [InlineData(1, 1, 1)]
+    [InlineData(129, 1, 2)]
+    [InlineData(2628, 1, 16)]
+    [InlineData(150_000, 1536 * 256, 16)]
+    [InlineData(151_936, 1536 * 896, 12)]
+    [InlineData(32_000, 1536 * 4096, 8)]
+    public void SegmentsCoverTheVocabulary(int vocabulary, long floats, int segments)
+    {
+        var blocks = new VocabularyBlocks(vocabulary, floats);
+        Assert.Equal(segments, blocks.Segments);
+        Assert.Equal((0, vocabulary), (blocks.Start(0), blocks.Start(segments)));
+        Assert.All(Enumerable.Range(0, segments), segment => Assert.InRange(blocks.Start(segment + 1) - blocks.Start(segment), 1, vocabulary / segments + VocabularyBlocks.BlockTokens));
     }
 
     private static float[] Floats(Tensor values) => values.detach().contiguous().data<float>().ToArray();

@@ -22,7 +22,7 @@ internal sealed unsafe class VocabularyBackward : IParallelBody
     /// <param name="scratch"><see cref="Floats"/> floats.</param>
     public VocabularyBackward(HeadChunk chunk, float* scratch)
     {
-        (_chunk, _tiles, _blocks) = (chunk, new RowTiles(chunk.Rows), new VocabularyBlocks(chunk.Vocabulary));
+        (_chunk, _tiles, _blocks) = (chunk, new RowTiles(chunk.Rows), Blocks(chunk));
         (_tileFloats, _ownFloats) = (TileFloats(chunk), OwnFloats(chunk));
         _own = scratch;
         _hiddenPanels = _own + KernelTeam.Threads * _ownFloats;
@@ -32,7 +32,7 @@ internal sealed unsafe class VocabularyBackward : IParallelBody
     /// <summary>Scratch memory for a chunk.</summary>
     public static long Floats(HeadChunk chunk) =>
         KernelTeam.Threads * OwnFloats(chunk) + new RowTiles(chunk.Rows).Count * TileFloats(chunk)
-        + (long)new VocabularyBlocks(chunk.Vocabulary).Segments * chunk.Rows * chunk.Width;
+        + (long)Blocks(chunk).Segments * chunk.Rows * chunk.Width;
 
     public void Execute(int worker, Phases phases)
     {
@@ -50,6 +50,8 @@ internal sealed unsafe class VocabularyBackward : IParallelBody
             AddPartials(tile);
         phases.End();
     }
+
+    private static VocabularyBlocks Blocks(HeadChunk chunk) => new(chunk.Vocabulary, (long)chunk.Rows * chunk.Width);
 
     private static nint Group(int rows) => (nint)FeatureStrides.PanelRows(rows) * Lanes.Width;
 

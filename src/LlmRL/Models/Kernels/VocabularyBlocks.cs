@@ -12,14 +12,18 @@ internal readonly unsafe struct VocabularyBlocks
     /// <summary>Tokens in a block.</summary>
     public const int BlockTokens = 128;
 
-    private const int MostSegments = 16;
+    private const int FewestSegments = 8, MostSegments = 16;
+    private const long PartialFloats = 1 << 24;
     private readonly int _vocabulary, _blocks;
 
-    public VocabularyBlocks(int vocabulary)
+    /// <summary>Divides a vocabulary.</summary>
+    /// <param name="vocabulary">V.</param>
+    /// <param name="segmentFloats">What every segment holds for its sums: where that is much there are fewer segments, but still some for each thread of a few.</param>
+    public VocabularyBlocks(int vocabulary, long segmentFloats = 1)
     {
         _vocabulary = vocabulary;
         _blocks = (vocabulary + BlockTokens - 1) / BlockTokens;
-        Segments = Math.Min(MostSegments, _blocks);
+        Segments = Math.Min((int)Math.Clamp(PartialFloats / segmentFloats, FewestSegments, MostSegments), _blocks);
     }
 
     /// <summary>Number of segments.</summary>
