@@ -61,11 +61,13 @@ internal static unsafe class PanelProduct
     }
 
     /// <summary>
-    /// Y += Wᵀ·X with W (K, N), N a multiple of 16, row-major or in panels: element (i, n) lies at w + i·wRow + (n / 16)·wGroup + n mod 16. Y is row-major, (N, 16·groups).
+    /// Y += Wᵀ·X with W (K, N), N a multiple of 16 or 0, row-major or in panels: element (i, n) lies at w + i·wRow + (n / 16)·wGroup + n mod 16. Y is row-major, (N, 16·groups).
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AddTransposed(float* w, nint wRow, nint wGroup, int rows, int k, float* x, nint xStride, int groups, float* y, nint yRow)
     {
+        if (rows == 0)
+            return;
         var g = 0;
         nint tiles = rows / TileRows, lines = (k + tiles - 1) / tiles;
         for (; g + 2 <= groups; g += 2, x += 2 * xStride, y += 2 * Lanes)

@@ -49,16 +49,19 @@ public class TokenScoresTests
     }
 
     /// <summary>
-    /// A vocabulary of several blocks a segment, the last block and its last panel not full, over two tiles of rows: as if the logits fitted into one chunk. With and without a bias,
+    /// A vocabulary of several blocks a segment, the last block and its last panel full or not, or a single token, over two tiles of rows: as if the logits fitted into one chunk. With and without a bias,
     /// with one kind of gradient alone, and with a frozen head.
     /// </summary>
     [Theory]
-    [InlineData(true, true, true)]
-    [InlineData(false, true, false)]
-    [InlineData(true, false, true)]
-    public void BlocksOfTheVocabularyChangeNothing(bool bias, bool entropy, bool trainsHead)
+    [InlineData(68, true, true, true)]
+    [InlineData(68, false, true, false)]
+    [InlineData(68, true, false, true)]
+    [InlineData(1, true, true, true)]
+    [InlineData(128, false, true, true)]
+    public void BlocksOfTheVocabularyChangeNothing(int lastBlock, bool bias, bool entropy, bool trainsHead)
     {
-        const int rows = 150, vocabulary = 20 * 128 + 68;
+        const int rows = 150;
+        var vocabulary = 20 * VocabularyBlocks.BlockTokens + lastBlock;
         using var scope = NewDisposeScope();
         using var model = new Transformer(Tiny.Llama with { VocabSize = vocabulary, HeadBias = bias }, trainable: trainsHead);
         model.Parameters.Initialize(model.Config, 5);
