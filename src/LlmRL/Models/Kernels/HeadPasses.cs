@@ -126,23 +126,30 @@ internal sealed unsafe class HeadForward(HeadChunk chunk) : IParallelBody
         for (var i = 0; i < vocabulary; i += Lanes.Width)
             max = Vector512.MaxNative(max, Lanes.Keep(Vector512.Load(z + i), vocabulary - i, lowest));
         var top = Lanes.Max(max);
-        Vector512<float> sum = Vector512<float>.Zero, weighted = Vector512<float>.Zero;
-        for (var i = 0; i < vocabulary; i += Lanes.Width)
-        {
-            var shifted = Lanes.Keep(Vector512.Load(z + i) - Vector512.Create(top), vocabulary - i, Vector512.Create(-200f));
-            var e = VectorMath.Exp(shifted);
-            sum += e;
-            weighted = Vector512.FusedMultiplyAdd(e, shifted, weighted);
-        }
-
-        var total = Vector512.Sum(sum);
+        var (total, weighted) = Exponentials(z, vocabulary, top);
         var log = MathF.Log(total);
         var target = z[chunk.Targets[row]];
         chunk.LogSumExp[row] = top + log;
         chunk.LogProbs[row] = target - top - log;
         if (chunk.Entropies != null)
-            chunk.Entropies[row] = log - Vector512.Sum(weighted) / total;
+            chunk.Entropies[row] = log - weighted / total;
         return target == top && new ReadOnlySpan<float>(z, (int)chunk.Targets[row]).IndexOf(top) < 0;
+    }
+
+    /// <summary>Σ e^s and Σ s·e^s with s = z − <paramref name="top"/>; z may be read up to the next multiple of 16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static (float Sum, float Weighted) Exponentials(float* z, int count, float top)
+    {
+        Vector512<float> sum = Vector512<float>.Zero, weighted = Vector512<float>.Zero;
+        for (var i = 0; i < count; i += Lanes.Width)
+        {
+            var shifted = Lanes.Keep(Vector512.Load(z + i) - Vector512.Create(top), count - i, Vector512.Create(-200f));
+            var e = VectorMath.Exp(shifted);
+            sum += e;
+            weighted = Vector512.FusedMultiplyAdd(e, shifted, weighted);
+        }
+
+        return (Vector512.Sum(sum), Vector512.Sum(weighted));
     }
 }
 

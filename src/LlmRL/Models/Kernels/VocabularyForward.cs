@@ -81,16 +81,7 @@ internal sealed unsafe class VocabularyForward : IParallelBody
         }
 
         var block = new RowSums { Max = Lanes.Max(max) };
-        Vector512<float> sum = Vector512<float>.Zero, weighted = Vector512<float>.Zero;
-        for (var i = 0; i < tokens; i += Lanes.Width)
-        {
-            var shifted = Lanes.Keep(Vector512.Load(z + i) - Vector512.Create(block.Max), tokens - i, Vector512.Create(-200f));
-            var e = VectorMath.Exp(shifted);
-            sum += e;
-            weighted = Vector512.FusedMultiplyAdd(e, shifted, weighted);
-        }
-
-        (block.Sum, block.Weighted) = (Vector512.Sum(sum), Vector512.Sum(weighted));
+        (block.Sum, block.Weighted) = HeadForward.Exponentials(z, tokens, block.Max);
         if (isFirst || block.Max > sums.Max)
             block.Best = from + Math.Max(0, new ReadOnlySpan<float>(z, tokens).IndexOf(block.Max));
         sums = isFirst ? block : sums.With(block);

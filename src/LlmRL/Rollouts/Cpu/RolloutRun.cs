@@ -2,7 +2,11 @@ namespace LlmRL.Rollouts.Cpu;
 
 /// <summary>What a call of <see cref="RolloutEngine.Generate"/> asks for.</summary>
 internal sealed record RolloutRequest(
-    IReadOnlyList<int[]> Prompts, int Samples, SamplingOptions Options, SampleKey Key, IReadOnlyList<ulong>? PromptKeys, Action<Completion>? OnFinished);
+    IReadOnlyList<int[]> Prompts, int Samples, SamplingOptions Options, SampleKey Key, IReadOnlyList<ulong>? PromptKeys, Action<Completion>? OnFinished)
+{
+    /// <summary>What the randomness of a completion is keyed by.</summary>
+    public ulong KeyOf(int prompt, int sample) => CounterRandom.Key(Key.Seed, Key.Step, PromptKeys is { } keys ? keys[prompt] : (ulong)prompt, (ulong)sample);
+}
 
 /// <summary>
 /// Continuous batching: every step feeds the last token of each running sample and as many prompt tokens as fit beside them. A prompt is
@@ -89,7 +93,7 @@ internal sealed unsafe class RolloutRun : ILogitConsumer
         for (var sample = 0; sample < _request.Samples; sample++)
         {
             if (!_samplers[worker].Draw(
-                    values, Key(pending.Prompt, sample), _request.Prompts[pending.Prompt], [],
+                    values, _request.KeyOf(pending.Prompt, sample), _request.Prompts[pending.Prompt], [],
                     out pending.FirstTokens[sample], out pending.FirstLogProbs[sample]))
                 Fail(pending.Prompt, 0);
         }
@@ -99,11 +103,7 @@ internal sealed unsafe class RolloutRun : ILogitConsumer
 
     private static long Samples(RolloutRequest request) => (long)request.Prompts.Count * request.Samples;
 
-    private ulong Key(int prompt, int sample) => CounterRandom.Key(
-        _request.Key.Seed, _request.Key.Step, _request.PromptKeys is { } keys ? keys[prompt] : (ulong)prompt, (ulong)sample);
-
-    private void Fail(int prompt, int position) => _failure =
-        RolloutChecks.NonFinite(prompt, position);
+    private void Fail(int prompt, int position) => _failure = RolloutChecks.NonFinite(prompt, position);
 
     // Enough prompts for the free slots and a few ahead, so that a slot that falls free is refilled in the same step.
     private void AdmitPrompts()
@@ -242,7 +242,7 @@ internal sealed unsafe class RolloutRun : ILogitConsumer
             Row = row,
             Storage = storage,
             Length = 1,
-            Key = Key(pending.Prompt, sample),
+            Key = _request.KeyOf(pending.Prompt, sample),
         };
     }
 

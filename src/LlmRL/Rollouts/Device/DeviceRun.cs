@@ -15,7 +15,6 @@ namespace LlmRL.Rollouts.Device;
 internal sealed class DeviceRun(DecodeState state, PromptPrefill prefill, RolloutRequest request, Action<int> run)
 {
     private readonly int slots = state.Shape.Slots, maxNewTokens = request.Options.MaxNewTokens;
-    private readonly int total = request.Prompts.Count * request.Samples;
     private readonly long[] mirror = new long[DecodeState.Rows * state.Shape.Slots];
     private readonly Sample?[] running = new Sample?[state.Shape.Slots];
     private readonly double[] uniforms = new double[state.Shape.Slots * DecodeState.Steps];
@@ -27,7 +26,7 @@ internal sealed class DeviceRun(DecodeState state, PromptPrefill prefill, Rollou
     public Completion[] Run(CancellationToken cancellation)
     {
         WriteStops();
-        while (finished < total)
+        while (finished < results.Length)
         {
             cancellation.ThrowIfCancellationRequested();
             Refill();
@@ -61,7 +60,7 @@ internal sealed class DeviceRun(DecodeState state, PromptPrefill prefill, Rollou
         var (prompts, kept) = (new List<PrefilledPrompt>(), new List<int>());
         var filled = new List<(int Slot, int[] Prompt)>();
         var (first, started) = (next / request.Samples, next % request.Samples > 0);
-        for (var slot = 0; slot < slots && next < total; slot++)
+        for (var slot = 0; slot < slots && next < results.Length; slot++)
         {
             if (running[slot] is not null)
                 continue;
@@ -80,7 +79,7 @@ internal sealed class DeviceRun(DecodeState state, PromptPrefill prefill, Rollou
         if (filled.Count == 0)
             return;
         prefill.CopyKept(request.Prompts[first].Length - 1, kept);
-        if (next < total && next % request.Samples > 0 && prompts.Count > 0)
+        if (next < results.Length && next % request.Samples > 0 && prompts.Count > 0)
             prompts[^1].Rows.Add(slots);
         prefill.Run(prompts);
         MarkSeen(filled);
@@ -89,8 +88,7 @@ internal sealed class DeviceRun(DecodeState state, PromptPrefill prefill, Rollou
     private void Start(int slot, int prompt, int sample)
     {
         var tokens = request.Prompts[prompt];
-        var key = CounterRandom.Key(request.Key.Seed, request.Key.Step, request.PromptKeys is { } keys ? keys[prompt] : (ulong)prompt, (ulong)sample);
-        running[slot] = new Sample(prompt, sample, key);
+        running[slot] = new Sample(prompt, sample, request.KeyOf(prompt, sample));
         At(DecodeState.TokenRow, slot) = tokens[^1];
         At(DecodeState.PositionRow, slot) = tokens.Length - 1;
         At(DecodeState.LengthRow, slot) = 0;
