@@ -24,18 +24,26 @@ public sealed unsafe class AttentionTests
     {
         const int Lane = 11;
         var random = new RandomStream(CounterRandom.Key(3));
-        int pageCount = (count + 15) / 16, stride = (headDim + 15) / 16 * 16, pageFloats = 16 * stride, all = 2 * pageCount + Attention.Ahead;
-        var scoreStride = pageCount * 16 + 16;
+        int pageCount = (count + 15) / 16, all = 2 * pageCount + Attention.Ahead, scoreStride = pageCount * 16 + 16;
+        int keyWords = 16 * (1 + (headDim + 3) / 4 * 3), valueWords = 16 * (1 + (headDim + 15) / 16 * 12), pageWords = Math.Max(keyWords, valueWords);
         using var queries = Filled(heads * headDim * 16, random);
-        using var cache = Filled((all + 1) * pageFloats, random);
+        using var cache = new NativeBuffer<int>((all + 1) * pageWords);
+        new Span<int>(cache.Pointer, (int)cache.Length).Fill(-1); // as units: not a number
         using var scores = new NativeBuffer<float>(heads * scoreStride);
+        using var decoded = new NativeBuffer<float>(Attention.PageFloats(headDim));
         using var output = new NativeBuffer<float>(heads * headDim);
-        var pages = stackalloc float*[all];
+        var pages = stackalloc int*[all];
         for (var i = 0; i < all; i++)
-            pages[i] = cache.Pointer + (all - i) * pageFloats;
-        var scale = (float)(1 / Math.Sqrt(headDim));
+            pages[i] = cache.Pointer + (all - i) * pageWords;
+        double[,] keys = new double[count, headDim], values = new double[count, headDim];
+        for (var t = 0; t < count; t++)
+        {
+            WriteRow(pages[t / 16], t % 16, headDim, random, keys, t, e => (e / 4 * 3 * 16 + t % 16, e % 4));
+            WriteRow(pages[pageCount + t / 16], t % 16, headDim, random, values, t, e => ((t % 16 / 4 * ((headDim + 15) / 16) + e / 16) * 3 * 16 + e % 16, t % 4));
+        }
 
-        Attention.Attend(queries.Pointer + Lane, heads, headDim, scale, stride, pages, skip, count, scores.Pointer, scoreStride, output.Pointer);
+        var scale = (float)(1 / Math.Sqrt(headDim));
+        Attention.Attend(queries.Pointer + Lane, heads, headDim, scale, pages, skip, count, scores.Pointer, scoreStride, decoded.Pointer, output.Pointer);
 
         for (var h = 0; h < heads; h++)
         {
@@ -44,7 +52,7 @@ public sealed unsafe class AttentionTests
             {
                 var dot = 0.0;
                 for (var e = 0; e < headDim; e++)
-                    dot += (double)queries.Pointer[(h * headDim + e) * 16 + Lane] * pages[t / 16][e * 16 + t % 16];
+                    dot += queries.Pointer[(h * headDim + e) * 16 + Lane] * keys[t, e];
                 weights[t] = Math.Exp(dot / Math.Sqrt(headDim));
             }
 
@@ -53,9 +61,28 @@ public sealed unsafe class AttentionTests
             {
                 var expected = 0.0;
                 for (var t = skip; t < count; t++)
-                    expected += weights[t] / total * pages[pageCount + t / 16][t % 16 * stride + e];
+                    expected += weights[t] / total * values[t, e];
                 Assert.Equal(expected, output.Pointer[h * headDim + e], Tolerance);
             }
+        }
+    }
+
+    // One position's row of random numbers of 24 bits, by the layout's definition: the place of the first word of a number's quad and which of the four it is.
+    private static void WriteRow(int* page, int place, int headDim, RandomStream random, double[,] expected, int row, Func<int, (int Word, int Index)> layout)
+    {
+        var unit = (float)(random.NextNormal() / (1 << 30));
+        ((float*)page)[place] = unit;
+        for (var e = 0; e < headDim; e++)
+        {
+            var number = random.Next(-(1 << 23), 1 << 23);
+            expected[row, e] = number * 256.0 * unit;
+            var (word, index) = layout(e);
+            var quad = page + 16 + word;
+            if (index < 3)
+                quad[index * 16] = (number << 8) | (quad[index * 16] & 0xFF);
+            else
+                for (var i = 0; i < 3; i++)
+                    quad[i * 16] = (quad[i * 16] & ~0xFF) | ((number >> (8 * i)) & 0xFF);
         }
     }
 

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using LlmRL.Models;
 using LlmRL.Numerics;
 
@@ -141,43 +140,14 @@ internal sealed unsafe partial class CpuDecoder
         phases.End();
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void WriteKeys(float* panel, int first, int columns, float* cache)
-    {
-        for (var lane = 0; lane < columns; lane++)
-        {
-            var position = Positions[first + lane];
-            var keys = cache + (long)Table(Sequences[first + lane])[position / Lanes] * Pages.KeyFloats + position % Lanes;
-            for (var e = 0; e < _config.HeadDim; e++)
-                keys[e * Lanes] = panel[e * Lanes + lane];
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void WriteValues(float* panel, int first, int columns, float* cache)
-    {
-        var rows = stackalloc float[Lanes * Lanes];
-        for (var e = 0; e < _config.HeadDim; e += Lanes)
-        {
-            var width = Math.Min(Lanes, _config.HeadDim - e);
-            Panels.ToRows(panel + e * Lanes, width, rows, Lanes, columns);
-            for (var lane = 0; lane < columns; lane++)
-            {
-                var position = Positions[first + lane];
-                var page = Table(Sequences[first + lane])[position / Lanes];
-                var values = cache + (long)page * Pages.ValueFloats + position % Lanes * Pages.ValueStride + e;
-                Numerics.Lanes.Store(Vector512.Load(rows + lane * Lanes), values, width);
-            }
-        }
-    }
-
     // Head by head, so that samples of one prompt, which stand side by side, find the prompt's pages in the core's cache.
     private void Attend(ref Phases phases, int worker, int layer)
     {
         int headDim = _config.HeadDim, shared = _config.NumHeads / _config.NumKeyValueHeads;
         var items = _columnCount * _config.NumKeyValueHeads;
         var scores = _scores.Pointer + (nint)worker * _scoreFloats;
-        var pages = (float**)_pagePointers.Pointer + worker * PagePointers(PagesPerSequence);
+        var pages = (int**)_pagePointers.Pointer + worker * PagePointers(PagesPerSequence);
+        var decoded = _decoded.Pointer + (nint)worker * Attention.PageFloats(headDim);
         var window = _config.WindowOf(layer);
         var scale = (float)(1 / Math.Sqrt(headDim));
         while (phases.Next(items, Math.Min(phases.Chunk(items, 1), AttentionItems), out var from, out var to))
@@ -192,40 +162,13 @@ internal sealed unsafe partial class CpuDecoder
                 var first = FirstPage(column, window, out var skip);
                 var count = Positions[column] + 1 - first * Lanes;
                 Attention.Attend(
-                    query, shared, headDim, scale, Pages.ValueStride, next, skip, count, scores, _scoreFloats / shared,
+                    query, shared, headDim, scale, next, skip, count, scores, _scoreFloats / shared, decoded,
                     _attended.Pointer + (nint)column * _queryWidth + feature);
                 next += 2 * ((count + Lanes - 1) / Lanes);
             }
         }
 
         phases.End();
-    }
-
-    // The pages in the order in which attention reads them: keys, then values of each item. The last one stands in for those after it.
-    private void ListPages(int layer, int window, int from, int to, float** pages)
-    {
-        for (var item = from; item < to; item++)
-        {
-            int head = item / _columnCount, column = item % _columnCount;
-            float* keys = Pages.Keys(layer, head), values = Pages.Values(layer, head);
-            var table = Table(Sequences[column]);
-            int first = FirstPage(column, window, out _), last = Positions[column] / Lanes;
-            for (var i = first; i <= last; i++)
-                *pages++ = keys + (long)table[i] * Pages.KeyFloats;
-            for (var i = first; i <= last; i++)
-                *pages++ = values + (long)table[i] * Pages.ValueFloats;
-        }
-
-        for (var i = 0; i < Attention.Ahead; i++, pages++)
-            *pages = pages[-1];
-    }
-
-    // Pages before the window are passed over; positions before it in its first page are hidden.
-    private int FirstPage(int column, int window, out int skip)
-    {
-        var first = Math.Max(0, Positions[column] + 1 - window);
-        skip = first % Lanes;
-        return first / Lanes;
     }
 
     private void GatherHeads(ref Phases phases)

@@ -27,6 +27,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     private readonly NativeBuffer<int> _columns;
     private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _attended, _attendedPanel, _up, _rotary, _logitPanels;
     private NativeBuffer<int> _tables;
+    private readonly NativeBuffer<float> _decoded;
     private NativeBuffer<float> _angles, _scores, _logits;
     private NativeBuffer<nint> _pagePointers;
     private int _scoreFloats, _columnCount, _logitRows;
@@ -55,6 +56,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _up = new NativeBuffer<float>((long)MaxColumns * _upWidth);
         _rotary = new NativeBuffer<float>((long)MaxColumns * (_config.RotaryDim + 1));
         _logitPanels = new NativeBuffer<float>((long)threads * LogitChunk * MaxColumns);
+        _decoded = new NativeBuffer<float>((long)threads * Attention.PageFloats(_config.HeadDim));
         _logits = new NativeBuffer<float>(0);
         _tables = new NativeBuffer<int>(0);
         _angles = new NativeBuffer<float>(0);
@@ -146,7 +148,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     {
         _pool.Dispose();
         DisposeSequenceBuffers();
-        foreach (var buffer in new[] { _residual, _normed, _mlpInput, _qkv, _attended, _attendedPanel, _up, _rotary, _logitPanels, _logits })
+        foreach (var buffer in new[] { _residual, _normed, _mlpInput, _qkv, _attended, _attendedPanel, _up, _rotary, _logitPanels, _decoded, _logits })
             buffer.Dispose();
         if (_config.ParallelResidual)
             _mlpInput.Dispose();

@@ -6,7 +6,8 @@ namespace LlmRL.Rollouts.Cpu;
 /// <summary>
 /// The key/value cache in pages of 16 positions with reference counts, so that the samples of one prompt share its full pages
 /// (paged attention: Kwon et al. 2023, arXiv 2309.06180). Per layer and key/value head lie all pages' keys, (E, 16) each, one vector
-/// register per feature, and then all pages' values, (16, Ē) each, with Ē = E rounded up to 16. Reading the cache is bound by memory, and pages that
+/// register per feature, and then all pages' values, (16, E) each. Both are numbers of 24 bits that share a scale at each position (<see cref="Fixed24"/>): a page is its 16 positions' units, then
+/// the quads of registers, for keys of four features, for values of four positions' 16 features. Reading the cache is bound by memory, and pages that
 /// follow one another there are read half as fast again as scattered ones, so a page is asked for by the number it should have.
 /// </summary>
 internal sealed unsafe class KeyValuePages : IDisposable
@@ -15,21 +16,20 @@ internal sealed unsafe class KeyValuePages : IDisposable
     public const int PageSize = 16;
 
     private readonly int _layers, _heads;
-    private readonly NativeBuffer<float> _memory;
+    private readonly NativeBuffer<int> _memory;
     private readonly int[] _references;
     private readonly int[] _next, _previous; // the free pages, a ring through the entry behind the last page
-    private readonly long _headFloats;
+    private readonly long _headWords;
 
     public KeyValuePages(int layers, int heads, int headDim, int pages)
     {
         _layers = layers;
         _heads = heads;
         Pages = pages;
-        KeyFloats = headDim * PageSize;
-        ValueStride = (headDim + 15) / 16 * 16;
-        ValueFloats = PageSize * ValueStride;
-        _headFloats = (long)(KeyFloats + ValueFloats) * pages;
-        _memory = new NativeBuffer<float>(_headFloats * heads * layers);
+        KeyWords = PageSize * (1 + KeyQuads(headDim) * 3);
+        ValueWords = PageSize * (1 + ValueQuads(headDim) * 3);
+        _headWords = (long)(KeyWords + ValueWords) * pages;
+        _memory = new NativeBuffer<int>(_headWords * heads * layers);
         _references = new int[pages];
         _next = new int[pages + 1];
         _previous = new int[pages + 1];
@@ -39,27 +39,24 @@ internal sealed unsafe class KeyValuePages : IDisposable
     /// <summary>Number of pages.</summary>
     public int Pages { get; }
 
-    /// <summary>Floats from one page's keys to the next's.</summary>
-    public int KeyFloats { get; }
+    /// <summary>Words from one page's keys to the next's.</summary>
+    public int KeyWords { get; }
 
-    /// <summary>Floats from one page's values to the next's.</summary>
-    public int ValueFloats { get; }
-
-    /// <summary>Ē: floats from one position's values to the next's.</summary>
-    public int ValueStride { get; }
+    /// <summary>Words from one page's values to the next's.</summary>
+    public int ValueWords { get; }
 
     /// <summary>Pages in use.</summary>
     public int Used { get; private set; }
 
     /// <summary>Bytes that one page takes.</summary>
     public static long BytesPerPage(int layers, int heads, int headDim) =>
-        (long)layers * heads * PageSize * (headDim + (headDim + 15) / 16 * 16) * sizeof(float);
+        (long)layers * heads * PageSize * (2 + 3 * (KeyQuads(headDim) + ValueQuads(headDim))) * sizeof(int);
 
     /// <summary>Keys of page 0 for a layer and head.</summary>
-    public float* Keys(int layer, int head) => _memory.Pointer + ((long)layer * _heads + head) * _headFloats;
+    public int* Keys(int layer, int head) => _memory.Pointer + ((long)layer * _heads + head) * _headWords;
 
     /// <summary>Values of page 0 for a layer and head.</summary>
-    public float* Values(int layer, int head) => Keys(layer, head) + (long)Pages * KeyFloats;
+    public int* Values(int layer, int head) => Keys(layer, head) + (long)Pages * KeyWords;
 
     /// <summary>Takes a page with one reference: the preferred one if it is free, else the one freed last.</summary>
     public int Allocate(int preferred)
@@ -107,12 +104,16 @@ internal sealed unsafe class KeyValuePages : IDisposable
         {
             for (var head = 0; head < _heads; head++)
             {
-                float* keys = Keys(layer, head), values = Values(layer, head);
-                NativeMemory.Copy(keys + (long)from * KeyFloats, keys + (long)to * KeyFloats, (nuint)KeyFloats * sizeof(float));
-                NativeMemory.Copy(values + (long)from * ValueFloats, values + (long)to * ValueFloats, (nuint)ValueFloats * sizeof(float));
+                int* keys = Keys(layer, head), values = Values(layer, head);
+                NativeMemory.Copy(keys + (long)from * KeyWords, keys + (long)to * KeyWords, (nuint)KeyWords * sizeof(int));
+                NativeMemory.Copy(values + (long)from * ValueWords, values + (long)to * ValueWords, (nuint)ValueWords * sizeof(int));
             }
         }
     }
 
     public void Dispose() => _memory.Dispose();
+
+    private static int KeyQuads(int headDim) => (headDim + 3) / 4;
+
+    private static int ValueQuads(int headDim) => PageSize / 4 * Lanes.RoundUp(headDim) / Lanes.Width;
 }
