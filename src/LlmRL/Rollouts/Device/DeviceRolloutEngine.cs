@@ -19,6 +19,8 @@ internal sealed class DeviceRolloutEngine : IRolloutEngine
     private readonly MergedWeights? merged;
     private readonly Action<string> warn;
     private readonly Dictionary<int, DeviceGraph> graphs = [];
+
+    // Not the model's own: recorded steps read these where they lie, and the model's are replaced as soon as training has a longer sequence.
     private readonly RotaryTables? rotary;
     private DeviceWeights? weights;
     private DecodeState? state;
