@@ -201,6 +201,34 @@ public sealed class HeldOutTests : IDisposable
     }
 
     [Fact]
+    public void A_stage_whose_steps_were_raised_keeps_what_was_measured_at_its_old_end_and_is_otherwise_the_same()
+    {
+        var stage = $"  - grpo: {{ name: rl, {Common}, steps: 5, num_generations: 2, save_steps: 2, save_total_limit: 9, metric_for_best_model: eval/reward, lr_scheduler_type: constant{Held} }}";
+        var (whole, raised) = (New("whole", stage), New("raised", stage));
+        whole.Run(set: ["stages.rl.steps=8"]);
+        raised.Run();
+        var end = Rows(raised)[^1];
+        Assert.Contains("resuming after step 5 of 8", raised.Run(resume: true, ["stages.rl.steps=8"]));
+        Assert.Equal([2, 4, 6, 8], Rows(whole).Select(row => row.Step));
+        Assert.Equal([2, 4, 5, 6, 8], Rows(raised).Select(row => row.Step));
+        // It says what it said, of weights that there are still, so that a best checkpoint may be this one.
+        Assert.Equal(end.Values, Rows(raised)[2].Values);
+        Assert.Contains(5, raised.Directory.CheckpointSteps("rl"));
+        // All else is as if there had never been another end, the numbers of the summary too.
+        static bool IsOfOldEnd(string line) => line.Contains("\"step\":5,", StringComparison.Ordinal) && (line.Contains("\"eval/", StringComparison.Ordinal) || line.Contains("\"split\":", StringComparison.Ordinal));
+        foreach (var path in new Func<RunDirectory, string>[] { run => run.MetricsPath, run => run.SamplesPath })
+        {
+            var lines = File.ReadAllLines(path(raised.Directory));
+            Assert.Contains(lines, IsOfOldEnd);
+            Assert.Equal(File.ReadAllLines(path(whole.Directory)), lines.Where(line => !IsOfOldEnd(line)));
+        }
+
+        File.Copy(whole.Directory.MetricsPath, raised.Directory.MetricsPath, overwrite: true);
+        File.Copy(whole.Directory.SamplesPath, raised.Directory.SamplesPath, overwrite: true);
+        AssertSame(whole, raised);
+    }
+
+    [Fact]
     public void Stages_that_learn_from_data_look_at_held_out_rows_too()
     {
         string Stage(string held) => $"  - sft: {{ name: sft, data: {{ generator: arithmetic, count: 30 }}, eval_data: {Test}, steps: 5, batch_size: 2, save_steps: 2, save_total_limit: 3{held} }}";
