@@ -1,5 +1,6 @@
 using LlmRL.Algorithms;
 using LlmRL.Models;
+using LlmRL.Native;
 using LlmRL.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -209,7 +210,7 @@ internal sealed partial class DeviceChecks(string models, Device device)
         }
         catch (Exception fault)
         {
-            return MicroBatchBudget.IsOutOfMemory(fault) ? new("an allocation beyond the memory is recognised", 0, 0) : new($"not recognised: {fault.Message}", 1, 0);
+            return NativeTorch.IsOutOfMemory(fault) ? new("an allocation beyond the memory is recognised", 0, 0) : new($"not recognised: {fault.Message}", 1, 0);
         }
     }
 

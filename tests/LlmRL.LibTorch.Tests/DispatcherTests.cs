@@ -49,6 +49,20 @@ public class DispatcherTests
     }
 
     [Fact]
+    public void A_lack_of_memory_is_told_from_other_faults()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        // More than a process can address.
+        var lack = Assert.Throws<ExternalException>(() => zeros(1L << 46));
+        Assert.True(NativeTorch.IsOutOfMemory(lack), lack.Message);
+        Assert.True(NativeTorch.IsOutOfMemory(new InvalidOperationException("around it", lack)));
+        Assert.True(NativeTorch.IsOutOfMemory(new OutOfMemoryException()));
+        Assert.True(NativeTorch.IsOutOfMemory(new ExternalException("aten::mm: CUDA out of memory. Tried to allocate 2.00 GiB")));
+        Assert.False(NativeTorch.IsOutOfMemory(Assert.Throws<ExternalException>(() => zeros(2, 3).mm(zeros(4, 5)))));
+        Assert.False(NativeTorch.IsOutOfMemory(new InvalidOperationException("out of memory")));
+    }
+
+    [Fact]
     public void Arguments_of_a_wrong_kind_are_refused()
     {
         using DisposeScope scope = NewDisposeScope();

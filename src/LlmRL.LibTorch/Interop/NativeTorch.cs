@@ -81,6 +81,11 @@ public static unsafe partial class NativeTorch
         set => Check(NativeMethods.llmrl_set_num_threads(value), "set_num_threads");
     }
 
+    /// <summary>Whether a fault, or what lies behind it, is a lack of memory: .NET's own, or libtorch's, which only its text tells from other faults.</summary>
+    public static bool IsOutOfMemory(Exception fault) => fault is OutOfMemoryException
+        || (fault is ExternalException && (fault.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase) || fault.Message.Contains("can't allocate memory", StringComparison.Ordinal)))
+        || (fault.InnerException is { } inner && IsOutOfMemory(inner));
+
     internal static Tensor WrapPinned(Array array, long byteOffset, ReadOnlySpan<long> shape, ScalarType dtype)
     {
         GCHandle pin = GCHandle.Alloc(array, GCHandleType.Pinned);

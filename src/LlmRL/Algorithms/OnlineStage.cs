@@ -162,7 +162,7 @@ public abstract record OnlineStage : TrainingStage, IValidated, IWatchedStage
     [Range(0.0, 100.0)]
     public double? EntropyCoefFinal { get; init; }
 
-    /// <summary>A few completions are written to samples.jsonl every so many steps; 0: never.</summary>
+    /// <summary>A few completions are written to samples.jsonl every so many steps, and of <see cref="EvalData"/> whenever it is answered; 0: never.</summary>
     [Range(0, int.MaxValue)]
     public int LogCompletionsSteps { get; init; } = 10;
 

@@ -90,12 +90,13 @@ public static class ControlLoop
     {
         using var scope = NewDisposeScope();
         batch.Forward(policy);
-        PolicyLoss(stage, batch, out var loss).backward();
+        var (loss, entropy) = (LossWithoutBonus(stage, batch), Entropy(batch));
+        WithBonus(stage, loss, entropy).backward();
 
         using var guard = no_grad();
         var part = (double)batch.Mask.Sequences / batch.Share.Tokens;
         metrics.Add("loss", loss.item<float>() / part, part);
-        metrics.Add("entropy", Entropy(batch).item<float>() / part, part);
+        metrics.Add("entropy", entropy.item<float>() / part, part);
         if (stage.Algorithm.Epochs * stage.Algorithm.MiniBatches == 1)
             return 0;
         stage.Algorithm.AddMetrics(batch, metrics);
@@ -116,17 +117,18 @@ public static class ControlLoop
     }
 
     /// <summary>What a part of a minibatch adds to what the policy minimises, with its entropy bonus.</summary>
-    internal static Tensor PolicyLoss(ControlStage stage, ControlBatch batch) => PolicyLoss(stage, batch, out _);
+    internal static Tensor PolicyLoss(ControlStage stage, ControlBatch batch) => WithBonus(stage, LossWithoutBonus(stage, batch), Entropy(batch));
 
     /// <summary>What a part of a minibatch adds to what the value network minimises.</summary>
     internal static Tensor ValueLoss(ControlAlgorithm algorithm, ControlBatch batch) => algorithm.ValueLosses(batch).Aggregate(batch.Mask, Aggregation.TokenMean, batch.Share.Tokens);
 
-    private static Tensor PolicyLoss(ControlStage stage, ControlBatch batch, out Tensor withoutBonus)
+    private static Tensor LossWithoutBonus(ControlStage stage, ControlBatch batch)
     {
         var how = stage.Algorithm.Aggregation;
-        withoutBonus = stage.Algorithm.PolicyLosses(batch).Aggregate(batch.Mask, how, batch.Share.For(how));
-        return stage.EntropyCoef > 0 ? withoutBonus - stage.EntropyCoef * Entropy(batch) : withoutBonus;
+        return stage.Algorithm.PolicyLosses(batch).Aggregate(batch.Mask, how, batch.Share.For(how));
     }
+
+    private static Tensor WithBonus(ControlStage stage, Tensor loss, Tensor entropy) => stage.EntropyCoef > 0 ? loss - stage.EntropyCoef * entropy : loss;
 
     private static Tensor Entropy(ControlBatch batch) => batch.Mask.Sum(batch.Entropies) / batch.Share.Tokens;
 

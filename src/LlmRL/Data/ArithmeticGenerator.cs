@@ -20,7 +20,7 @@ public sealed class ArithmeticGenerator : IExampleSource
 
     private readonly ArithmeticSettings settings;
     private readonly DataSplit split;
-    private readonly int[]? distinct;
+    private readonly SplitDraws draws;
 
     /// <summary>Creates the split.</summary>
     /// <param name="split">sft, rl, reward (pairs of a right and a wrong solution) or test.</param>
@@ -30,32 +30,20 @@ public sealed class ArithmeticGenerator : IExampleSource
     {
         this.settings = settings ?? new ArithmeticSettings();
         this.settings.Check();
-        if (count < 1)
-            throw new BadInputException($"arithmetic: count is {count}. Ask for at least one problem.");
         this.split = split;
-        Count = count;
-        if (split == DataSplit.Test)
-        {
-            distinct = DistinctDraws.Collect(
-                "arithmetic/test", count, draw => Draw(draw).Expression, "Lower count, or raise max_operand or max_steps.");
-        }
-        else
-        {
-            _ = Draw(0);
-        }
+        draws = new SplitDraws("arithmetic", "problem", split, count, draw => Draw(draw).Expression, "Lower count, or raise max_operand or max_steps.");
+        _ = Draw(0);
     }
 
     /// <inheritdoc/>
-    public int Count { get; }
+    public int Count => draws.Count;
 
     /// <inheritdoc/>
     public Example this[int index]
     {
         get
         {
-            ArgumentOutOfRangeException.ThrowIfNegative(index);
-            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
-            var draw = distinct is null ? index : distinct[index];
+            var draw = draws[index];
             var problem = Draw(draw);
             var isPair = split == DataSplit.Reward;
             var tags = CounterRandom.Uniform(CounterRandom.Key((ulong)settings.DataSeed, Tags), (ulong)split, (ulong)draw) < settings.TagRate;

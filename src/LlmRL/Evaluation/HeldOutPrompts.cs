@@ -20,6 +20,7 @@ internal sealed class HeldOutPrompts(OnlineStage stage, StageContext context, Tr
 {
     private readonly EvalSampling sampling = stage.EvalSampling ?? new EvalSampling();
     private Example[]? examples;
+    private Rollout? answered;
 
     /// <summary>
     /// Reward, each of its terms, pass@k where a term is the math verifier, KL(π‖π_ref) where there is a reference and π is sampled whole, and length, under the names that training
@@ -30,6 +31,7 @@ internal sealed class HeldOutPrompts(OnlineStage stage, StageContext context, Tr
         var options = sampling.Options(stage);
         var key = sampling.Seed is { } seed ? CounterRandom.Key(seed, CounterRandom.Hash("evaluation")) : context.Key("evaluation");
         var rollout = sampler.SampleHeldOut(examples ??= Open(), sampling.NumGenerations, options, new SampleKey(key, 0));
+        answered = rollout;
         var rows = new List<KeyValuePair<string, double>>();
         AddMean("reward", trajectory => trajectory.LoggedReward);
         foreach (var term in RewardTerm.Flatten(stage.Reward))
@@ -50,6 +52,14 @@ internal sealed class HeldOutPrompts(OnlineStage stage, StageContext context, Tr
         // What does not apply to a completion, or could not be scored, is left out.
         void AddMean(string metric, Func<Trajectory, double> value, bool withError = true) =>
             Add(rows, metric, rollout.Groups().Select(group => group.Select(value).Where(double.IsFinite).ToArray()).Where(values => values.Length > 0).Select(values => values.Average()), withError);
+    }
+
+    /// <summary>Keeps a few of the completions that were measured last, always of the same prompts.</summary>
+    /// <param name="steps">Steps done before.</param>
+    public void LogSamples(int steps)
+    {
+        RolloutMetrics.LogHeldOutSamples(answered!, stage, context, steps);
+        answered = null;
     }
 
     /// <summary>The names of what <see cref="Measure"/> can give of a stage, as they are logged.</summary>

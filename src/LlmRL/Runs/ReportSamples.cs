@@ -34,18 +34,24 @@ internal static class ReportSamples
             html.Append($"<p class=\"note\">The first {MaxPrompts} of {prompts.Count} prompts; all are in samples.jsonl.</p>");
     }
 
-    /// <summary>A training stage: rows from its first step to its last.</summary>
+    /// <summary>A training stage: rows from its first step to its last, those of held-out prompts by themselves.</summary>
     public static void AppendTraining(StringBuilder html, ReportStage stage)
     {
-        if (stage.Samples.Count == 0) return;
-        var steps = stage.Samples.Select(row => row.Step).Distinct().Order().ToList();
+        AppendSteps(html, "Samples while training", [.. stage.Samples.Where(row => row.Split != SampleRow.HeldOut)]);
+        AppendSteps(html, "Samples of held-out prompts while training", [.. stage.Samples.Where(row => row.Split == SampleRow.HeldOut)]);
+    }
+
+    private static void AppendSteps(StringBuilder html, string title, IReadOnlyList<SampleRow> samples)
+    {
+        if (samples.Count == 0) return;
+        var steps = samples.Select(row => row.Step).Distinct().Order().ToList();
         var count = Math.Min(MaxTrainingRows, steps.Count);
         var shown = Enumerable.Range(0, count).Select(i => steps[count == 1 ? 0 : (int)((long)i * (steps.Count - 1) / (count - 1))]);
-        html.Append("<details><summary>Samples while training</summary><div class=\"scroll\"><table class=\"training\">")
+        html.Append("<details><summary>").Append(title).Append("</summary><div class=\"scroll\"><table class=\"training\">")
             .Append("<thead><tr><th>step</th><th>prompt</th><th>completion</th><th>reward</th></tr></thead><tbody>");
         foreach (var step in shown)
         {
-            var row = stage.Samples.First(sample => sample.Step == step);
+            var row = samples.First(sample => sample.Step == step);
             html.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"n\">{row.Step}</td><td><pre>{Html.Escape(row.Prompt)}</pre></td>");
             html.Append(CultureInfo.InvariantCulture, $"<td><pre>{Html.Escape(row.Completion)}</pre></td>");
             var reward = row.Reward ?? row.Score;

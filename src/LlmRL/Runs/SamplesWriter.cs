@@ -5,16 +5,22 @@ namespace LlmRL.Runs;
 /// <summary>One prompt with one sampled completion, as <c>samples.jsonl</c> keeps it.</summary>
 public sealed record SampleRow
 {
-    /// <summary>The step at which it was sampled.</summary>
+    /// <summary>The <see cref="Split"/> of held-out prompts.</summary>
+    public const string HeldOut = "eval";
+
+    /// <summary>The step at which it was sampled; of held-out prompts: the steps done before.</summary>
     public required int Step { get; init; }
 
     /// <summary>The stage that sampled it.</summary>
     public required string Stage { get; init; }
 
+    /// <summary><see cref="HeldOut"/> where a stage in training answers a prompt that it is not trained on; null: one that it is, or an evaluate stage's.</summary>
+    public string? Split { get; init; }
+
     /// <summary>In an evaluate stage: which policy wrote it (the name of the stage that trained it).</summary>
     public string? Policy { get; init; }
 
-    /// <summary>In an evaluate stage: which prompt it answers, so that policies can be compared on one prompt.</summary>
+    /// <summary>In an evaluate stage, or of held-out prompts: which prompt it answers, so that policies, or steps, can be compared on one prompt.</summary>
     public int? PromptIndex { get; init; }
 
     /// <summary>The prompt as text.</summary>
@@ -26,7 +32,7 @@ public sealed record SampleRow
     /// <summary>The reference answer, where the data has one.</summary>
     public string? Reference { get; init; }
 
-    /// <summary>While training: the reward.</summary>
+    /// <summary>While training: the reward; null where it could not be had.</summary>
     public double? Reward { get; init; }
 
     /// <summary>In an evaluate stage: the score.</summary>
@@ -44,6 +50,7 @@ public sealed class SamplesWriter(string path) : IDisposable
     {
         json.WriteNumber("step", row.Step);
         json.WriteString("stage", row.Stage);
+        if (row.Split is not null) json.WriteString("split", row.Split);
         if (row.Policy is not null) json.WriteString("policy", row.Policy);
         if (row.PromptIndex is { } index) json.WriteNumber("prompt_index", index);
         json.WriteString("prompt", row.Prompt);
@@ -76,6 +83,7 @@ public sealed class SamplesWriter(string path) : IDisposable
         {
             Step = Integer("step") ?? 0,
             Stage = Required("stage"),
+            Split = Text("split"),
             Policy = Text("policy"),
             PromptIndex = Integer("prompt_index"),
             Prompt = Required("prompt"),

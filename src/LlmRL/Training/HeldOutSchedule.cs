@@ -14,8 +14,10 @@ namespace LlmRL.Training;
 /// <param name="checkpoints">Those of the stage.</param>
 /// <param name="measure">The numbers by the names that training logs them by; null: nothing is measured.</param>
 /// <param name="isDue">Whether there is something to measure after so many steps, given whether they are the last.</param>
+/// <param name="logged">Is told the steps done once their row is logged; null: nobody is.</param>
 internal sealed class HeldOutSchedule(
-    TrainingStage stage, StageContext context, StageCheckpoints checkpoints, Func<IEnumerable<KeyValuePair<string, double>>>? measure, Func<int, bool, bool> isDue)
+    TrainingStage stage, StageContext context, StageCheckpoints checkpoints, Func<IEnumerable<KeyValuePair<string, double>>>? measure, Func<int, bool, bool> isDue,
+    Action<int>? logged = null)
 {
     /// <summary>Whether a metric is of held-out rows.</summary>
     public static bool IsHeldOut([NotNullWhen(true)] string? metric) => metric?.StartsWith(MetricCatalog.HeldOutPrefix, StringComparison.Ordinal) == true;
@@ -44,6 +46,7 @@ internal sealed class HeldOutSchedule(
         var start = Stopwatch.GetTimestamp();
         var values = checkpoints.Evaluate(step, tokens, () => context.Explain(step, measure).Select(pair => KeyValuePair.Create(MetricCatalog.HeldOutPrefix + pair.Key, pair.Value)).ToArray());
         context.Log.Evaluation(step, [.. values, new("time/evaluation", Stopwatch.GetElapsedTime(start).TotalSeconds)]);
+        logged?.Invoke(step);
     }
 
     /// <summary>The numbers of the model that the stage leaves: those of its step, or measured now.</summary>

@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using LlmRL.Algorithms;
+using LlmRL.Native;
 
 namespace LlmRL.Training;
 
@@ -42,7 +42,7 @@ internal sealed class MicroBatchBudget(TrainingStage stage, IDictionary<string, 
             {
                 return pass(tokens);
             }
-            catch (Exception fault) when (IsOutOfMemory(fault) && tokens / 2 >= Least)
+            catch (Exception fault) when (NativeTorch.IsOutOfMemory(fault) && tokens / 2 >= Least)
             {
                 undo();
                 state[StateKey] = tokens / 2;
@@ -50,9 +50,4 @@ internal sealed class MicroBatchBudget(TrainingStage stage, IDictionary<string, 
             }
         }
     }
-
-    /// <summary>Whether a fault is a lack of memory: .NET's own, or libtorch's, which only its text tells apart.</summary>
-    public static bool IsOutOfMemory(Exception fault) => fault is OutOfMemoryException
-        || (fault is ExternalException && (fault.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase) || fault.Message.Contains("can't allocate memory", StringComparison.Ordinal)))
-        || (fault.InnerException is { } inner && IsOutOfMemory(inner));
 }

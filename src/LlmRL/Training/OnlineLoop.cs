@@ -23,8 +23,8 @@ public static class OnlineLoop
         context.Log.StageStarted(stage.Name, context.Kind(stage), stage.Steps, start, alarms);
         var tokens = checkpoints.TokensSeen;
         var budget = new MicroBatchBudget(stage, checkpoints.State, context.Run.Console.Warn);
-        var evaluation = new HeldOutSchedule(stage, context, checkpoints,
-            stage.EvalData is null ? null : new HeldOutPrompts(stage, context, sampler, models, budget).Measure, stage.IsEvaluatedAfter);
+        var held = stage.EvalData is null ? null : new HeldOutPrompts(stage, context, sampler, models, budget);
+        var evaluation = new HeldOutSchedule(stage, context, checkpoints, held is null ? null : held.Measure, stage.IsEvaluatedAfter, held is null ? null : held.LogSamples);
         KeepWhereRewardFails(context, checkpoints, start, tokens, () => evaluation.Begin(start, tokens, ends: alarms.StoppedBy is not null));
         var step = start;
         for (; step < stage.Steps && alarms.StoppedBy is null; step++)

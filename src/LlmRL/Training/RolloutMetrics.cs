@@ -70,21 +70,34 @@ internal static class RolloutMetrics
         metrics.Max("sampling/sampling_logp_difference/max", difference.max().item<float>());
     }
 
+    /// <summary>Keeps the first completion of each of the first few prompts of a step, counted from 0, where <see cref="OnlineStage.LogCompletionsSteps"/> says so.</summary>
     public static void LogSamples(Rollout rollout, OnlineStage stage, StageContext context, int step)
     {
-        if (stage.LogCompletionsSteps == 0 || step % stage.LogCompletionsSteps != 0)
-            return;
-        for (var i = 0; i < Math.Min(LoggedSamples, rollout.Trajectories.Count / rollout.GroupSize); i++)
+        if (stage.LogCompletionsSteps > 0 && step % stage.LogCompletionsSteps == 0)
+            LogFirst(rollout, context, (row, _) => row with { Step = step + 1 });
+    }
+
+    /// <summary>The same of held-out prompts answered after so many steps, whatever their number: evaluations are rarer than steps.</summary>
+    public static void LogHeldOutSamples(Rollout rollout, OnlineStage stage, StageContext context, int steps)
+    {
+        if (stage.LogCompletionsSteps > 0)
+            LogFirst(rollout, context, (row, prompt) => row with { Step = steps, Split = SampleRow.HeldOut, PromptIndex = prompt });
+    }
+
+    private static void LogFirst(Rollout rollout, StageContext context, Func<SampleRow, int, SampleRow> complete)
+    {
+        for (var prompt = 0; prompt < Math.Min(LoggedSamples, rollout.Trajectories.Count / rollout.GroupSize); prompt++)
         {
-            var trajectory = rollout.Trajectories[i * rollout.GroupSize];
-            context.Log.Sample(new SampleRow
+            var trajectory = rollout.Trajectories[prompt * rollout.GroupSize];
+            var row = new SampleRow
             {
-                Step = step + 1,
-                Stage = stage.Name,
+                Step = 0,
+                Stage = context.Stage.Name,
                 Prompt = trajectory.Example.Prompt,
                 Completion = trajectory.Text,
-                Reward = trajectory.LoggedReward,
-            });
+                Reward = double.IsNaN(trajectory.LoggedReward) ? null : trajectory.LoggedReward,
+            };
+            context.Log.Sample(complete(row, prompt));
         }
     }
 

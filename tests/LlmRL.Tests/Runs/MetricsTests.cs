@@ -122,6 +122,7 @@ public class MetricsTests
         var rows = new[]
         {
             new SampleRow { Step = 3, Stage = "grpo", Prompt = "2+2=", Completion = "4\n\"quoted\" <b>\u2028 日本 \ud83d\ude00", Reward = 1.5 },
+            new SampleRow { Step = 3, Stage = "grpo", Split = SampleRow.HeldOut, PromptIndex = 0, Prompt = "2+3=", Completion = "5" },
             new SampleRow
             {
                 Step = 0, Stage = "eval", Policy = "sft", PromptIndex = 3, Prompt = "", Completion = "", Reference = "4", Score = double.NaN,
@@ -133,7 +134,7 @@ public class MetricsTests
         }
 
         Assert.Equal(rows, SamplesWriter.Read(folder["s.jsonl"]));
-        Assert.Equal(2, File.ReadAllLines(folder["s.jsonl"], Encoding.UTF8).Length);
+        Assert.Equal(3, File.ReadAllLines(folder["s.jsonl"], Encoding.UTF8).Length);
     }
 
     [Fact]

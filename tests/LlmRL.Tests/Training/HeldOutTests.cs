@@ -33,10 +33,39 @@ public sealed class HeldOutTests : IDisposable
         held.Run();
         var (wanted, found) = (FaultedWrites.Results(plain.Root), FaultedWrites.Results(held.Root));
         Assert.Equal(wanted.Keys.Order(), found.Keys.Order());
-        Assert.All(wanted.Where(pair => pair.Key != "metrics.jsonl"), pair => Assert.True(pair.Value.AsSpan().SequenceEqual(found[pair.Key]), pair.Key));
+        Assert.All(wanted.Where(pair => pair.Key is not ("metrics.jsonl" or "samples.jsonl")), pair => Assert.True(pair.Value.AsSpan().SequenceEqual(found[pair.Key]), pair.Key));
         var lines = File.ReadAllLines(held.Directory.MetricsPath);
         Assert.Equal(File.ReadAllLines(plain.Directory.MetricsPath), lines.Where(line => !line.Contains("\"eval/", StringComparison.Ordinal)));
         Assert.Equal([0, 2, 4, 5], Rows(held).Select(row => row.Step));
+        var samples = File.ReadAllLines(held.Directory.SamplesPath);
+        Assert.Equal(File.ReadAllLines(plain.Directory.SamplesPath), samples.Where(line => !line.Contains("\"split\":\"eval\"", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Answers_to_the_first_held_out_prompts_are_among_the_samples_and_in_the_report()
+    {
+        string Stage(string name, string settings) => $"  - grpo: {{ name: {name}, {Common}, steps: 5, num_generations: 2, eval_on_start: true, eval_sampling: {{ num_generations: 3 }}{Held}{settings} }}";
+        var run = New("samples", string.Join('\n', Stage("few", ""), Stage("none", ", log_completions_steps: 0")));
+        run.Run();
+        var samples = SamplesWriter.Read(run.Directory.SamplesPath);
+        Assert.All(samples, row => Assert.Equal("few", row.Stage));
+        var held = samples.Where(row => row.Split == SampleRow.HeldOut).ToArray();
+        // After the steps that metrics.jsonl has a row of, the same prompts each time, others than training's.
+        Assert.Equal([0, 2, 4, 5], held.Select(row => row.Step).Distinct());
+        Assert.All(held.GroupBy(row => row.Step), rows => Assert.Equal([0, 1, 2, 3], rows.Select(row => row.PromptIndex)));
+        Assert.Equal(4, held.Select(row => row.Prompt).Distinct().Count());
+        Assert.All(held.GroupBy(row => row.PromptIndex), rows => Assert.Single(rows.Select(row => row.Prompt).Distinct()));
+        Assert.All(held, row => Assert.True(row.Reward is >= -1 and <= 0));
+        var trained = samples.Where(row => row.Split is null).ToArray();
+        Assert.Equal([1], trained.Select(row => row.Step).Distinct());
+        Assert.Empty(trained.Select(row => row.Prompt).Intersect(held.Select(row => row.Prompt)));
+        var html = File.ReadAllText(run.Directory.ReportPath);
+        var (training, heldOut) = (html.IndexOf("<summary>Samples while training", StringComparison.Ordinal), html.IndexOf("<summary>Samples of held-out prompts", StringComparison.Ordinal));
+        Assert.InRange(training, 0, heldOut);
+        Assert.Contains(Html(trained[0]), html[training..heldOut]);
+        Assert.All(held.Where(row => row.PromptIndex == 0), row => Assert.Contains($"<td class=\"n\">{row.Step}</td><td>{Html(row)}", html[heldOut..]));
+
+        static string Html(SampleRow row) => $"<pre>{LlmRL.Runs.Plotting.Html.Escape(row.Prompt)}</pre>";
     }
 
     [Fact]
@@ -169,6 +198,34 @@ public sealed class HeldOutTests : IDisposable
         Assert.DoesNotContain("eval/reward_se", html[..html.IndexOf("<details", StringComparison.Ordinal)]);
         Assert.Contains("\"time/evaluation\"", File.ReadAllText(Path.Combine(run.Root, "timings.jsonl")));
         Assert.DoesNotContain("time/evaluation", File.ReadAllText(run.Directory.MetricsPath));
+    }
+
+    [Fact]
+    public void A_stage_whose_steps_were_raised_keeps_what_was_measured_at_its_old_end_and_is_otherwise_the_same()
+    {
+        var stage = $"  - grpo: {{ name: rl, {Common}, steps: 5, num_generations: 2, save_steps: 2, save_total_limit: 9, metric_for_best_model: eval/reward, lr_scheduler_type: constant{Held} }}";
+        var (whole, raised) = (New("whole", stage), New("raised", stage));
+        whole.Run(set: ["stages.rl.steps=8"]);
+        raised.Run();
+        var end = Rows(raised)[^1];
+        Assert.Contains("resuming after step 5 of 8", raised.Run(resume: true, ["stages.rl.steps=8"]));
+        Assert.Equal([2, 4, 6, 8], Rows(whole).Select(row => row.Step));
+        Assert.Equal([2, 4, 5, 6, 8], Rows(raised).Select(row => row.Step));
+        // It says what it said, of weights that there are still, so that a best checkpoint may be this one.
+        Assert.Equal(end.Values, Rows(raised)[2].Values);
+        Assert.Contains(5, raised.Directory.CheckpointSteps("rl"));
+        // All else is as if there had never been another end, the numbers of the summary too.
+        static bool IsOfOldEnd(string line) => line.Contains("\"step\":5,", StringComparison.Ordinal) && (line.Contains("\"eval/", StringComparison.Ordinal) || line.Contains("\"split\":", StringComparison.Ordinal));
+        foreach (var path in new Func<RunDirectory, string>[] { run => run.MetricsPath, run => run.SamplesPath })
+        {
+            var lines = File.ReadAllLines(path(raised.Directory));
+            Assert.Contains(lines, IsOfOldEnd);
+            Assert.Equal(File.ReadAllLines(path(whole.Directory)), lines.Where(line => !IsOfOldEnd(line)));
+        }
+
+        File.Copy(whole.Directory.MetricsPath, raised.Directory.MetricsPath, overwrite: true);
+        File.Copy(whole.Directory.SamplesPath, raised.Directory.SamplesPath, overwrite: true);
+        AssertSame(whole, raised);
     }
 
     [Fact]

@@ -18,7 +18,7 @@ public sealed class TldrGenerator : IExampleSource, INoisyLabels
 
     private readonly TldrSettings settings;
     private readonly DataSplit split;
-    private readonly int[]? distinct;
+    private readonly SplitDraws draws;
 
     /// <summary>Creates the split.</summary>
     /// <param name="split">sft, reward, rl or test.</param>
@@ -28,28 +28,22 @@ public sealed class TldrGenerator : IExampleSource, INoisyLabels
     {
         this.settings = settings ?? new TldrSettings();
         this.settings.Check();
-        if (count < 1)
-            throw new BadInputException($"tldr: count is {count}. Ask for at least one post.");
         this.split = split;
-        Count = count;
-        if (split == DataSplit.Test)
-            distinct = DistinctDraws.Collect("tldr/test", count, draw => TldrPost.Canonical(DrawFacts(draw, out _).Facts), "Lower count.");
+        draws = new SplitDraws("tldr", "post", split, count, draw => TldrPost.Canonical(DrawFacts(draw, out _).Facts), "Lower count.");
     }
 
     /// <summary>Every word and punctuation mark of posts and summaries, sorted: a vocabulary for a word tokenizer.</summary>
     public static IReadOnlyList<string> Vocabulary { get; } = [.. TldrLexicon.AllWords()];
 
     /// <inheritdoc/>
-    public int Count { get; }
+    public int Count => draws.Count;
 
     /// <inheritdoc/>
     public Example this[int index]
     {
         get
         {
-            ArgumentOutOfRangeException.ThrowIfNegative(index);
-            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
-            var drawn = DrawFacts(distinct is null ? index : distinct[index], out var random);
+            var drawn = DrawFacts(draws[index], out var random);
             var post = TldrPost.Write(drawn.Values, drawn.Facts, settings, random);
             var reference = TldrWriter.Human(post, settings.ReferenceSkill, settings.MistakeRate, random);
             var (chosen, rejected, margin) = Pair(post, random);

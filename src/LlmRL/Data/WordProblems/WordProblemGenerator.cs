@@ -20,7 +20,7 @@ public sealed class WordProblemGenerator : IExampleSource
     private readonly WordProblemSettings settings;
     private readonly DataSplit split;
     private readonly IReadOnlyList<WordProblemTemplate> openings, events, restDays, questions;
-    private readonly int[]? distinct;
+    private readonly SplitDraws draws;
 
     /// <summary>Creates the split.</summary>
     /// <param name="split">sft, rl, reward (pairs of a right and a wrong solution) or test.</param>
@@ -30,31 +30,24 @@ public sealed class WordProblemGenerator : IExampleSource
     {
         this.settings = settings ?? new WordProblemSettings();
         this.settings.Check();
-        if (count < 1)
-            throw new BadInputException($"word_problems: count is {count}. Ask for at least one problem.");
         this.split = split;
-        Count = count;
         openings = WordProblemTemplates.Of(WordProblemTemplates.Openings, split);
         events = WordProblemTemplates.Of(WordProblemTemplates.Events, split);
         restDays = WordProblemTemplates.Of(WordProblemTemplates.RestDays, split);
         questions = WordProblemTemplates.Of(WordProblemTemplates.Questions, split);
-        if (split == DataSplit.Test)
-            distinct = DistinctDraws.Collect("word_problems/test", count, Prompt, "Lower count, or raise max_operand or steps.");
-        else
-            _ = Draw(0, out _);
+        draws = new SplitDraws("word_problems", "problem", split, count, Prompt, "Lower count, or raise max_operand or steps.");
+        _ = Draw(0, out _);
     }
 
     /// <inheritdoc/>
-    public int Count { get; }
+    public int Count => draws.Count;
 
     /// <inheritdoc/>
     public Example this[int index]
     {
         get
         {
-            ArgumentOutOfRangeException.ThrowIfNegative(index);
-            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
-            var draw = distinct is null ? index : distinct[index];
+            var draw = draws[index];
             var problem = Draw(draw, out var random);
             var (solution, answer) = problem.Solve(settings.MaxValue, result => result)!.Value;
             var isPair = split == DataSplit.Reward;

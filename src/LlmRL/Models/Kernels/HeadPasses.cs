@@ -70,26 +70,35 @@ internal unsafe struct HeadChunk
     }
 
     /// <summary>
-    /// What turns log p into the logits' gradient: ∂/∂z = p·(slope·log p + constant), and g/τ more at the target, for the gradients g of its log-probability and h of the entropy H,
-    /// with slope = −h/τ and constant = −(g + h·H)/τ.
+    /// Turns a row's logits, in place, into their gradient ∂/∂z = (g·(1_y − p) − h·p·(log p + H))/τ for the gradients g of log p_y and h of the entropy H.
+    /// As p·(slope·log p + constant) with slope = −h/τ and constant = −(g + h·H)/τ, and g/τ more at the target.
     /// </summary>
+    /// <param name="z">z/τ of the tokens from <paramref name="from"/> on; or h·Wᵀ where <paramref name="isProduct"/>. Read and written up to the next multiple of 16.</param>
+    /// <param name="from">First token.</param>
+    /// <param name="tokens">Number of tokens.</param>
     /// <param name="row">Which row.</param>
-    /// <param name="logSumExp">log p = z/τ − this.</param>
-    /// <param name="constant">The constant.</param>
-    /// <returns>The slope.</returns>
+    /// <param name="isProduct">Bias and temperature are still to come (see <see cref="Scale"/>), and the gradient is 0 behind the last token. A constant, so that no caller's loop asks.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly Vector512<float> Slope(int row, out Vector512<float> logSumExp, out Vector512<float> constant)
+    public readonly void Differentiate(float* z, int from, int tokens, int row, bool isProduct)
     {
         var g = GradLogProbs == null ? 0 : GradLogProbs[row];
         var h = GradEntropies == null ? 0 : GradEntropies[row];
         var entropy = Entropies == null ? 0 : Entropies[row];
-        logSumExp = Vector512.Create(LogSumExp[row]);
-        constant = Vector512.Create(-(g + h * entropy) * InverseTemperature);
-        return Vector512.Create(-h * InverseTemperature);
-    }
+        var slope = Vector512.Create(-h * InverseTemperature);
+        var constant = Vector512.Create(-(g + h * entropy) * InverseTemperature);
+        var offset = Vector512.Create(LogSumExp[row]);
+        for (var i = 0; i < tokens; i += Lanes.Width)
+        {
+            var logits = Vector512.Load(z + i);
+            var logP = (isProduct ? Scale(logits, from + i) : logits) - offset;
+            var gradient = VectorMath.Exp(logP) * Vector512.FusedMultiplyAdd(slope, logP, constant);
+            (isProduct ? Lanes.Keep(gradient, tokens - i, Vector512<float>.Zero) : gradient).Store(z + i);
+        }
 
-    /// <summary>g/τ.</summary>
-    public readonly float AtTarget(int row) => GradLogProbs == null ? 0 : GradLogProbs[row] * InverseTemperature;
+        var target = Targets[row] - from;
+        if ((ulong)target < (ulong)tokens)
+            z[target] += g * InverseTemperature;
+    }
 }
 
 /// <summary>Log-probabilities and entropies of a chunk.</summary>
@@ -188,18 +197,6 @@ internal sealed unsafe class HeadBackward : IParallelBody
         phases.End();
     }
 
-    /// <summary>∂/∂z = (g·(1_y − p) − h·p·(log p + H))/τ for the gradients g of log p_y and h of H.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Row(int row)
-    {
-        var z = _chunk.Logits + (long)row * _chunk.RowFloats;
-        var slope = _chunk.Slope(row, out var offset, out var constant);
-        for (var i = 0; i < _chunk.Vocabulary; i += Lanes.Width)
-        {
-            var logP = Vector512.Load(z + i) - offset;
-            (VectorMath.Exp(logP) * Vector512.FusedMultiplyAdd(slope, logP, constant)).Store(z + i);
-        }
-
-        z[_chunk.Targets[row]] += _chunk.AtTarget(row);
-    }
+    private void Row(int row) => _chunk.Differentiate(_chunk.Logits + (long)row * _chunk.RowFloats, 0, _chunk.Vocabulary, row, isProduct: false);
 }

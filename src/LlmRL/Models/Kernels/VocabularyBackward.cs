@@ -88,21 +88,8 @@ internal sealed unsafe class VocabularyBackward : IParallelBody
         }
     }
 
-    /// <summary>∂/∂z = (g·(1_y − p) − h·p·(log p + H))/τ for the gradients g of log p_y and h of H; 0 behind the last token.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Row(float* z, int from, int tokens, int row)
-    {
-        var slope = _chunk.Slope(row, out var offset, out var constant);
-        for (var i = 0; i < tokens; i += Lanes.Width)
-        {
-            var logP = _chunk.Scale(Vector512.Load(z + i), from + i) - offset;
-            Lanes.Keep(VectorMath.Exp(logP) * Vector512.FusedMultiplyAdd(slope, logP, constant), tokens - i, Vector512<float>.Zero).Store(z + i);
-        }
-
-        var target = _chunk.Targets[row] - from;
-        if ((ulong)target < (ulong)tokens)
-            z[target] += _chunk.AtTarget(row);
-    }
+    private void Row(float* z, int from, int tokens, int row) => _chunk.Differentiate(z, from, tokens, row, isProduct: true);
 
     /// <summary>∂W += dzᵀ·h of a tile. The last tokens of the vocabulary may fill no panel: their sums take a way round, or rows behind the last one would be written.</summary>
     private void AddWeight(float* gradLogits, int from, int tokens, int tile, float* rest)

@@ -2,7 +2,6 @@ using LlmRL.Models;
 using LlmRL.Models.Lora;
 using LlmRL.Native;
 using LlmRL.Rollouts.Cpu;
-using LlmRL.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -20,6 +19,8 @@ internal sealed class DeviceRolloutEngine : IRolloutEngine
     private readonly MergedWeights? merged;
     private readonly Action<string> warn;
     private readonly Dictionary<int, DeviceGraph> graphs = [];
+
+    // Not the model's own: recorded steps read these where they lie, and the model's are replaced as soon as training has a longer sequence.
     private readonly RotaryTables? rotary;
     private DeviceWeights? weights;
     private DecodeState? state;
@@ -101,7 +102,7 @@ internal sealed class DeviceRolloutEngine : IRolloutEngine
                 var results = new DeviceRun(state!, new PromptPrefill(model, state!), request with { OnFinished = Report }, RunStep).Run(cancellation);
                 return [.. results.Select((completion, i) => reported[i] ?? completion)];
             }
-            catch (Exception fault) when (MicroBatchBudget.IsOutOfMemory(fault) && slots > 1)
+            catch (Exception fault) when (NativeTorch.IsOutOfMemory(fault) && slots > 1)
             {
                 slotLimit = slots / 2;
                 warn($"out of memory with {slots} completions at once; going on with {slotLimit}");

@@ -135,28 +135,30 @@ internal sealed class CallExpression(int line, Expression callee, ArgumentList a
     }
 }
 
-/// <summary><c>a | name(…)</c>.</summary>
-internal sealed class FilterExpression(int line, Expression target, string name, ArgumentList arguments) : Expression(line)
+/// <summary>What is known by a name and applied to a value: a filter or a test.</summary>
+internal abstract class NamedExpression(int line, Expression target, ArgumentList arguments) : Expression(line)
 {
-    protected override object? Value(RenderContext context, Scope scope)
+    protected sealed override object? Value(RenderContext context, Scope scope)
     {
         var value = target.Evaluate(context, scope);
         var given = arguments.Evaluate(context, scope);
         context.Line = Line;
-        return Filters.Apply(context, name, value, given);
+        return Apply(context, value, given);
     }
+
+    protected abstract object? Apply(RenderContext context, object? value, CallArguments given);
+}
+
+/// <summary><c>a | name(…)</c>.</summary>
+internal sealed class FilterExpression(int line, Expression target, string name, ArgumentList arguments) : NamedExpression(line, target, arguments)
+{
+    protected override object? Apply(RenderContext context, object? value, CallArguments given) => Filters.Apply(context, name, value, given);
 }
 
 /// <summary><c>a is name(…)</c>.</summary>
-internal sealed class TestExpression(int line, Expression target, string name, ArgumentList arguments) : Expression(line)
+internal sealed class TestExpression(int line, Expression target, string name, ArgumentList arguments) : NamedExpression(line, target, arguments)
 {
-    protected override object? Value(RenderContext context, Scope scope)
-    {
-        var value = target.Evaluate(context, scope);
-        var given = arguments.Evaluate(context, scope);
-        context.Line = Line;
-        return Tests.Apply(context, name, value, given);
-    }
+    protected override object? Apply(RenderContext context, object? value, CallArguments given) => Tests.Apply(context, name, value, given);
 }
 
 /// <summary><c>not a</c>.</summary>

@@ -174,6 +174,20 @@ internal sealed class BpeModel(Vocabulary vocabulary, PairTable merges, BpeOptio
         return prefix.Length + suffix.Length == 0 ? vocabulary.Find(character) : vocabulary.Find(string.Concat(prefix, character, suffix));
     }
 
+    /// <summary>Appends the byte tokens of a text's UTF-8.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="fallbackIds">See <see cref="FallbackIds"/>.</param>
+    /// <param name="ids">Where to.</param>
+    public static void AppendBytes(ReadOnlySpan<char> text, int[] fallbackIds, List<int> ids)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        foreach (var rune in text.EnumerateRunes())
+        {
+            foreach (var b in bytes[..rune.EncodeToUtf8(bytes)])
+                ids.Add(fallbackIds[b]);
+        }
+    }
+
     /// <summary>Ids of the 256 byte tokens, or null where one is missing.</summary>
     public static int[]? FallbackIds(Vocabulary vocabulary)
     {

@@ -75,12 +75,7 @@ internal sealed class UnigramModel : ITokenModel
             return;
         }
 
-        Span<byte> bytes = stackalloc byte[4];
-        foreach (var rune in text.EnumerateRunes())
-        {
-            foreach (var b in bytes[..rune.EncodeToUtf8(bytes)])
-                ids.Add(_byteIds[b]);
-        }
+        BpeModel.AppendBytes(text, _byteIds, ids);
     }
 
     private (int[] Starts, int[] Tokens) BestPath(string piece)

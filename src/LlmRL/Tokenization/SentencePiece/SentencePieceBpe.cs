@@ -116,17 +116,9 @@ internal sealed class SentencePieceBpe : IWordEncoder
     private void AppendUnknown(ReadOnlySpan<char> piece, List<int> ids)
     {
         if (_byteIds is null)
-        {
             ids.Add(_unknownId);
-            return;
-        }
-
-        Span<byte> bytes = stackalloc byte[4];
-        foreach (var rune in piece.EnumerateRunes())
-        {
-            foreach (var b in bytes[..rune.EncodeToUtf8(bytes)])
-                ids.Add(_byteIds[b]);
-        }
+        else
+            BpeModel.AppendBytes(piece, _byteIds, ids);
     }
 
     private struct Symbol
