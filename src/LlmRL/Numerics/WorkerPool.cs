@@ -12,7 +12,8 @@ internal interface IParallelBody
 
 /// <summary>
 /// A team of threads for work in many short phases (microseconds). A job costs one wake-up; between phases stands a barrier that spins briefly,
-/// then yields; within a phase threads claim chunks, so that one that the system has put aside does not hold up the rest.
+/// then yields; within a phase threads claim chunks, so that one that the system has put aside does not hold up the rest. Each begins with a share of its own: cores may
+/// share no cache, and what one has written is slow to reach for another.
 /// </summary>
 internal sealed unsafe class WorkerPool : IDisposable
 {
@@ -24,10 +25,11 @@ internal sealed unsafe class WorkerPool : IDisposable
     // One for each thread: a call that is meant for one that is slow to wake must not be taken by another that parks meanwhile.
     private readonly SemaphoreSlim[] _wake;
     private readonly bool[] _isParked;
-    private readonly NativeBuffer<long> _counters; // one cache line per phase; the first two count arrivals and finished threads
+    private readonly NativeBuffer<long> _counters; // a cache line for each thread's share of each phase; the first two count arrivals and finished threads
     private readonly int _maxPhases;
     private IParallelBody? _body;
     private Exception? _failure;
+    private int _reached; // the last phase that counted anything
     private int _job;
     private int _parked;
     private volatile bool _failed;
@@ -38,7 +40,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         Threads = threads;
         _maxPhases = maxPhases;
-        _counters = new NativeBuffer<long>((long)(maxPhases + 2) * CountersPerLine);
+        _counters = new NativeBuffer<long>(((long)maxPhases * threads + 2) * CountersPerLine);
         _threads = new Thread[threads - 1];
         _wake = [.. Enumerable.Range(0, threads).Select(_ => new SemaphoreSlim(0))];
         _isParked = new bool[threads];
@@ -60,7 +62,7 @@ internal sealed unsafe class WorkerPool : IDisposable
     /// <summary>Runs the body on all threads, the caller's as worker 0, and returns when all are done. Throws what the first failing thread threw.</summary>
     public void Run(IParallelBody body)
     {
-        NativeMemory.Clear(_counters.Pointer, (nuint)(_counters.Length * sizeof(long)));
+        NativeMemory.Clear(_counters.Pointer, (nuint)(((_reached + 1) * Threads + 2) * CountersPerLine * sizeof(long)));
         _body = body;
         _failed = false;
         _failure = null;
@@ -90,12 +92,15 @@ internal sealed unsafe class WorkerPool : IDisposable
             wake.Dispose();
     }
 
-    /// <summary>The next chunk number of a phase.</summary>
-    internal long Claim(int phase)
+    /// <summary>The next chunk number of a thread's share of a phase.</summary>
+    internal long Claim(int phase, int share)
     {
         if (phase >= _maxPhases)
             throw new InvalidOperationException($"A job has more than the {_maxPhases} phases that the pool was made for.");
-        return Interlocked.Increment(ref _counters.Pointer[(phase + 2) * CountersPerLine]) - 1;
+        // All threads are in the same phase: whoever is late here writes what is there.
+        if (phase > _reached)
+            _reached = phase;
+        return Interlocked.Increment(ref _counters.Pointer[(phase * Threads + share + 2) * CountersPerLine]) - 1;
     }
 
     /// <summary>Waits until every thread has ended the phase.</summary>
@@ -184,7 +189,7 @@ internal sealed unsafe class WorkerPool : IDisposable
     {
         try
         {
-            _body!.Execute(worker, new Phases(this));
+            _body!.Execute(worker, new Phases(this, worker));
         }
         catch (Exception exception)
         {
@@ -196,21 +201,38 @@ internal sealed unsafe class WorkerPool : IDisposable
 }
 
 /// <summary>One thread's walk through the phases of a job.</summary>
-internal struct Phases(WorkerPool pool)
+internal struct Phases(WorkerPool pool, int worker)
 {
-    private int _phase;
+    private int _phase, _helped;
 
-    /// <summary>Claims the next chunk [from, to) of [0, count); false when none is left.</summary>
-    public readonly bool Next(int count, int chunk, out int from, out int to)
+    /// <summary>
+    /// Claims the next chunk [from, to) of [0, count); false when none is left. A thread takes those of its own share first, the same part of [0, count) in every phase, as what it wrote in one
+    /// lies in its core's cache in the next; then it helps the others.
+    /// </summary>
+    public bool Next(int count, int chunk, out int from, out int to)
     {
-        var start = pool.Claim(_phase) * chunk;
-        from = (int)Math.Min(start, count);
-        to = (int)Math.Min(start + chunk, count);
-        return from < to;
+        var chunks = (count + chunk - 1) / chunk;
+        for (; _helped < pool.Threads; _helped++)
+        {
+            var share = (worker + _helped) % pool.Threads;
+            var index = pool.Claim(_phase, share) + (long)chunks * share / pool.Threads;
+            if (index >= (long)chunks * (share + 1) / pool.Threads)
+                continue;
+            from = (int)index * chunk;
+            to = Math.Min(from + chunk, count);
+            return true;
+        }
+
+        from = to = 0;
+        return false;
     }
 
     /// <summary>Waits for the other threads and goes on to the next phase.</summary>
-    public void End() => pool.Barrier(_phase++);
+    public void End()
+    {
+        pool.Barrier(_phase++);
+        _helped = 0;
+    }
 
     /// <summary>A chunk size that gives every thread a few chunks, a multiple of <paramref name="unit"/>.</summary>
     public readonly int Chunk(int count, int unit)

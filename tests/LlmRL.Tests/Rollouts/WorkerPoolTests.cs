@@ -55,6 +55,61 @@ public sealed class WorkerPoolTests
         }
     }
 
+    [Theory]
+    [InlineData(1, 10, 3)]
+    [InlineData(2, 12, 1)]
+    [InlineData(3, 100, 7)]
+    [InlineData(4, 4, 1)]
+    public void AThreadBeginsWithItsOwnShare(int threads, int count, int chunk)
+    {
+        using var pool = new WorkerPool(threads, 5);
+        var body = new Sharing(threads, count, chunk);
+        pool.Run(body);
+        var chunks = (count + chunk - 1) / chunk;
+        for (var worker = 0; worker < threads; worker++)
+            Assert.All(body.Firsts[worker], first => Assert.Equal(chunks * worker / threads * chunk, first));
+        Assert.All(body.Times, times => Assert.Equal(5, times));
+    }
+
+    [Fact]
+    public void ShareWithoutChunksIsNoObstacle()
+    {
+        using var pool = new WorkerPool(5, 3);
+        var body = new Doubling(3, 2);
+        pool.Run(body);
+        Assert.All(body.Values[^1], value => Assert.Equal(4, value));
+    }
+
+    private sealed class Sharing(int threads, int count, int chunk) : IParallelBody
+    {
+        private readonly Barrier everyone = new(threads);
+
+        public List<int>[] Firsts { get; } = [.. Enumerable.Range(0, threads).Select(_ => new List<int>())];
+
+        public int[] Times { get; } = new int[count];
+
+        public void Execute(int worker, Phases phases)
+        {
+            for (var phase = 0; phase < 5; phase++)
+            {
+                var isFirst = true;
+                while (phases.Next(count, chunk, out var from, out var to))
+                {
+                    for (var i = from; i < to; i++)
+                        Interlocked.Increment(ref Times[i]);
+                    if (!isFirst)
+                        continue;
+                    Firsts[worker].Add(from);
+                    isFirst = false;
+                    // Nobody helps before all have begun.
+                    everyone.SignalAndWait();
+                }
+
+                phases.End();
+            }
+        }
+    }
+
     private sealed class Doubling(int phaseCount, int width) : IParallelBody
     {
         public double[][] Values { get; } = [.. Enumerable.Range(0, phaseCount).Select(_ => new double[width])];

@@ -7,6 +7,9 @@ namespace LlmRL.Rollouts.Cpu;
 // The batch as every thread walks through it. A phase ends where the next one needs another thread's results.
 internal sealed unsafe partial class CpuDecoder
 {
+    // So many heads for each thread, and their number need not be a multiple of that of threads.
+    private const int HeadsPerThread = 4;
+
     private int Groups => (_columnCount + Lanes - 1) / Lanes;
 
     void IParallelBody.Execute(int worker, Phases phases)
@@ -18,8 +21,7 @@ internal sealed unsafe partial class CpuDecoder
             if (_config.ParallelResidual)
                 Normalise(ref phases, weights.MlpNorm, weights.MlpNormBias, _mlpInput.Pointer);
             Normalise(ref phases, weights.AttentionNorm, weights.AttentionNormBias, _normed.Pointer);
-            Project(ref phases, weights.Qkv, weights.QkvBias, _normed.Pointer, _config.HiddenSize, _config.HiddenSize, _qkv.Pointer, _qkvWidth, false);
-            SplitHeads(ref phases, layer, weights);
+            ProjectHeads(ref phases, layer, weights);
             Attend(ref phases, worker, layer);
             GatherHeads(ref phases);
             Project(ref phases, weights.Output, weights.OutputBias, _attendedPanel.Pointer, _queryWidth, _queryWidth, _residual.Pointer, _config.HiddenSize, true);
@@ -113,31 +115,55 @@ internal sealed unsafe partial class CpuDecoder
         phases.End();
     }
 
-    // Normalises (where the architecture does) and rotates queries and keys in place, and writes keys and values to the cache.
-    private void SplitHeads(ref Phases phases, int layer, in DecoderLayer weights)
+    // Queries, keys and values, head by head where there are enough of them: a head goes on to the cache while it is in the core's own.
+    private void ProjectHeads(ref Phases phases, int layer, in DecoderLayer weights)
     {
-        int heads = _config.NumHeads, keyValueHeads = _config.NumKeyValueHeads, headDim = _config.HeadDim, turning = _config.RotaryDim;
-        var all = heads + 2 * keyValueHeads;
-        while (phases.Next(Groups * all, phases.Chunk(Groups * all, 1), out var from, out var to))
+        int headDim = _config.HeadDim, width = _config.HiddenSize, heads = _config.NumHeads + 2 * _config.NumKeyValueHeads;
+        var together = heads >= HeadsPerThread * Threads;
+        if (!together)
+            Project(ref phases, weights.Qkv, weights.QkvBias, _normed.Pointer, width, width, _qkv.Pointer, _qkvWidth, false);
+        while (phases.Next(heads, 1, out var item, out _))
         {
-            for (var item = from; item < to; item++)
-            {
-                int group = item / all, head = item % all, first = group * Lanes;
-                var columns = Math.Min(Lanes, _columnCount - first);
-                var panel = _qkv.Pointer + ((nint)group * _qkvWidth + head * headDim) * Lanes;
-                var cos = _rotary.Pointer + (nint)group * turning * Lanes;
-                if (_config.QkNorm && head < heads + keyValueHeads)
-                    PanelOps.Norm(NormKind.RmsNorm, panel, head < heads ? weights.QueryNorm : weights.KeyNorm, null, headDim, _epsilon, panel);
-                if (_config.Positions == PositionKind.Rotary && head < heads + keyValueHeads)
-                    PanelOps.Rotate(panel, cos, cos + turning / 2 * Lanes, turning);
-                if (head >= heads && head < heads + keyValueHeads)
-                    WriteKeys(panel, first, columns, Pages.Keys(layer, head - heads));
-                else if (head >= heads)
-                    WriteValues(panel, first, columns, Pages.Values(layer, head - heads - keyValueHeads));
-            }
+            var head = InOrderOfAttention(item);
+            nint row = head * headDim;
+            if (together)
+                PanelProduct.Multiply(
+                    weights.Qkv + row * width, width, headDim, weights.QkvBias == null ? null : weights.QkvBias + row, _normed.Pointer, (nint)width * Lanes,
+                    _qkv.Pointer + row * Lanes, (nint)_qkvWidth * Lanes, Groups, false);
+            for (var group = 0; group < Groups; group++)
+                FinishHead(layer, head, group, weights);
         }
 
         phases.End();
+    }
+
+    // A key/value head's queries, its keys, its values, then those of the next: so attention finds in the core's cache what was written there.
+    private int InOrderOfAttention(int item)
+    {
+        int shared = _config.NumHeads / _config.NumKeyValueHeads, keyValueHead = item / (shared + 2), part = item % (shared + 2);
+        return part < shared ? keyValueHead * shared + part : _config.NumHeads + (part - shared) * _config.NumKeyValueHeads + keyValueHead;
+    }
+
+    // Normalises (where the architecture does) and rotates queries and keys in place, and writes keys and values to the cache.
+    private void FinishHead(int layer, int head, int group, in DecoderLayer weights)
+    {
+        int heads = _config.NumHeads, keyValueHeads = _config.NumKeyValueHeads, headDim = _config.HeadDim, turning = _config.RotaryDim;
+        var first = group * Lanes;
+        var columns = Math.Min(Lanes, _columnCount - first);
+        var panel = _qkv.Pointer + ((nint)group * _qkvWidth + head * headDim) * Lanes;
+        if (head >= heads + keyValueHeads)
+        {
+            WriteValues(panel, first, columns, Pages.Values(layer, head - heads - keyValueHeads));
+            return;
+        }
+
+        if (_config.QkNorm)
+            PanelOps.Norm(NormKind.RmsNorm, panel, head < heads ? weights.QueryNorm : weights.KeyNorm, null, headDim, _epsilon, panel);
+        var cos = _rotary.Pointer + (nint)group * turning * Lanes;
+        if (_config.Positions == PositionKind.Rotary)
+            PanelOps.Rotate(panel, cos, cos + turning / 2 * Lanes, turning);
+        if (head >= heads)
+            WriteKeys(panel, first, columns, Pages.Keys(layer, head - heads));
     }
 
     // Head by head, so that samples of one prompt, which stand side by side, find the prompt's pages in the core's cache.
@@ -177,7 +203,7 @@ internal sealed unsafe partial class CpuDecoder
         var blocks = (_queryWidth + Block - 1) / Block;
         while (phases.Next(Groups * blocks, 1, out var item, out _))
         {
-            int first = item / blocks * Lanes, start = item % blocks * Block;
+            int first = item % Groups * Lanes, start = item / Groups * Block;
             Panels.ToPanel(
                 _attended.Pointer + (nint)first * _queryWidth + start, _queryWidth, Math.Min(Lanes, _columnCount - first),
                 Math.Min(Block, _queryWidth - start), _attendedPanel.Pointer + ((nint)first * _queryWidth + (nint)start * Lanes));
