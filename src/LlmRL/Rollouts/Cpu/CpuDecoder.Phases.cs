@@ -23,8 +23,7 @@ internal sealed unsafe partial class CpuDecoder
             Normalise(ref phases, weights.AttentionNorm, weights.AttentionNormBias, _normed.Pointer);
             ProjectHeads(ref phases, layer, weights);
             Attend(ref phases, worker, layer);
-            GatherHeads(ref phases);
-            Project(ref phases, weights.Output, weights.OutputBias, _attendedPanel.Pointer, _queryWidth, _queryWidth, _residual.Pointer, _config.HiddenSize, true);
+            Project(ref phases, weights.Output, weights.OutputBias, _attended.Pointer, _queryWidth, _queryWidth, _residual.Pointer, _config.HiddenSize, true);
             if (!_config.ParallelResidual)
                 Normalise(ref phases, weights.MlpNorm, weights.MlpNormBias, _mlpInput.Pointer);
             Activate(ref phases, weights);
@@ -174,6 +173,7 @@ internal sealed unsafe partial class CpuDecoder
         var scores = _scores.Pointer + (nint)worker * _scoreFloats;
         var pages = (int**)_pagePointers.Pointer + worker * PagePointers(PagesPerSequence);
         var decoded = _decoded.Pointer + (nint)worker * Attention.PageFloats(headDim);
+        var output = _outputs.Pointer + (nint)worker * _queryWidth;
         var window = _config.WindowOf(layer);
         var scale = (float)(1 / Math.Sqrt(headDim));
         while (phases.Next(items, Math.Min(phases.Chunk(items, 1), AttentionItems), out var from, out var to))
@@ -187,26 +187,12 @@ internal sealed unsafe partial class CpuDecoder
                 var query = _qkv.Pointer + ((nint)(column / Lanes) * _qkvWidth + feature) * Lanes + column % Lanes;
                 var first = FirstPage(column, window, out var skip);
                 var count = Positions[column] + 1 - first * Lanes;
-                Attention.Attend(
-                    query, shared, headDim, scale, next, skip, count, scores, _scoreFloats / shared, decoded,
-                    _attended.Pointer + (nint)column * _queryWidth + feature);
+                Attention.Attend(query, shared, headDim, scale, next, skip, count, scores, _scoreFloats / shared, decoded, output);
+                var panel = _attended.Pointer + ((nint)(column / Lanes) * _queryWidth + feature) * Lanes + column % Lanes;
+                for (var e = 0; e < shared * headDim; e++)
+                    panel[e * Lanes] = output[e];
                 next += 2 * ((count + Lanes - 1) / Lanes);
             }
-        }
-
-        phases.End();
-    }
-
-    private void GatherHeads(ref Phases phases)
-    {
-        const int Block = 64;
-        var blocks = (_queryWidth + Block - 1) / Block;
-        while (phases.Next(Groups * blocks, 1, out var item, out _))
-        {
-            int first = item % Groups * Lanes, start = item / Groups * Block;
-            Panels.ToPanel(
-                _attended.Pointer + (nint)first * _queryWidth + start, _queryWidth, Math.Min(Lanes, _columnCount - first),
-                Math.Min(Block, _queryWidth - start), _attendedPanel.Pointer + ((nint)first * _queryWidth + (nint)start * Lanes));
         }
 
         phases.End();

@@ -25,7 +25,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     private readonly int _queryWidth, _qkvWidth, _upWidth, _logitStride;
     private readonly float _epsilon;
     private readonly NativeBuffer<int> _columns;
-    private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _attended, _attendedPanel, _up, _rotary, _logitPanels;
+    private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _attended, _outputs, _up, _rotary, _logitPanels;
     private NativeBuffer<int> _tables;
     private readonly NativeBuffer<float> _decoded;
     private NativeBuffer<float> _angles, _scores, _logits;
@@ -52,7 +52,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _mlpInput = _config.ParallelResidual ? new NativeBuffer<float>((long)MaxColumns * _config.HiddenSize) : _normed;
         _qkv = new NativeBuffer<float>((long)MaxColumns * _qkvWidth);
         _attended = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
-        _attendedPanel = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
+        _outputs = new NativeBuffer<float>((long)threads * _queryWidth);
         _up = new NativeBuffer<float>((long)MaxColumns * _upWidth);
         _rotary = new NativeBuffer<float>((long)MaxColumns * (_config.RotaryDim + 1));
         _logitPanels = new NativeBuffer<float>((long)threads * LogitChunk * MaxColumns);
@@ -148,7 +148,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     {
         _pool.Dispose();
         DisposeSequenceBuffers();
-        foreach (var buffer in new[] { _residual, _normed, _mlpInput, _qkv, _attended, _attendedPanel, _up, _rotary, _logitPanels, _decoded, _logits })
+        foreach (var buffer in new[] { _residual, _normed, _mlpInput, _qkv, _attended, _outputs, _up, _rotary, _logitPanels, _decoded, _logits })
             buffer.Dispose();
         if (_config.ParallelResidual)
             _mlpInput.Dispose();
