@@ -4,7 +4,7 @@ using LlmRL.Training;
 
 namespace LlmRL.Scaling;
 
-/// <summary>Bytes that a phase must hold at its peak in float32, by formula; the runtime, libraries and libtorch's heap come on top.</summary>
+/// <summary>Bytes that a phase must hold at its peak in float32 (keys and values that are sampled from: 24 bits), by formula; the runtime, libraries and libtorch's heap come on top.</summary>
 /// <remarks>
 /// P weights. sft: weights, gradients and two moments, 16 bytes a weight; logprobs and grpo: the reference's 4 as well; generate: 4.
 /// A training pass keeps for each of the m rows of a micro-batch (samples of a prompt share its rows), of every layer, what went into its four products, queries, keys and values, and gate and up, and while it

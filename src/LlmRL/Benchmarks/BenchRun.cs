@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LlmRL.Algorithms;
 using LlmRL.Models;
+using LlmRL.Models.Kernels;
 using LlmRL.Models.Lora;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
@@ -30,6 +31,7 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
         var (free, dtype) = (FreeDeviceBytes(), WeightTypes.Choose(settings.Dtype, device));
         // The CPU samples from float32 weights in any case.
         var bytes = dtype == torch.ScalarType.BFloat16 && device.type == DeviceType.CUDA ? sizeof(ushort) : sizeof(float);
+        var cached = device.type == DeviceType.CPU && CpuKernels.AreWanted ? TransformerCost.CachedNumberBytes : bytes;
         var limit = new MachineLimit(device, (long)TransformerCost.WeightBytes(config, bytes), settings.MatrixSize, dtype);
         limit.Measure();
         ProcessMemory.ForgetPeak();
@@ -47,7 +49,9 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
             MatmulGflopsMedian = limit.MedianFlopsPerSecond / 1e9,
             ReadGbps = limit.BytesPerSecond / 1e9,
             // The limit is that of training all weights.
-            FractionOfLimit = settings.LoraRank is not null ? null : PhaseCost.LeastSeconds(phase, config, shape, limit.FlopsPerSecond, limit.BytesPerSecond, bytes) / seconds.Median,
+            FractionOfLimit = settings.LoraRank is not null
+                ? null
+                : PhaseCost.LeastSeconds(phase, config, shape, limit.FlopsPerSecond, limit.BytesPerSecond, bytes, cached) / seconds.Median,
             Parts = new(steps[0].Keys.Where(name => name.StartsWith(PartPrefix, StringComparison.Ordinal))
                 .Select(name => KeyValuePair.Create(name[PartPrefix.Length..], Spread.Of(steps.Select(step => step[name])).Median))),
         };

@@ -49,8 +49,11 @@ public static class PhaseCost
     /// <param name="shape">The batch.</param>
     /// <param name="flopsPerSecond">Of a large matrix product.</param>
     /// <param name="bytesPerSecond">Of reading the weights.</param>
-    /// <param name="elementBytes">Of a weight, key or value.</param>
-    public static double LeastSeconds(BenchPhase phase, ModelConfig config, BenchShape shape, double flopsPerSecond, double bytesPerSecond, int elementBytes = sizeof(float))
+    /// <param name="weightBytes">Of a weight.</param>
+    /// <param name="cacheBytes">Of a number of a key or value.</param>
+    public static double LeastSeconds(
+        BenchPhase phase, ModelConfig config, BenchShape shape, double flopsPerSecond, double bytesPerSecond, int weightBytes = sizeof(float),
+        int cacheBytes = TransformerCost.CachedNumberBytes)
     {
         if (phase != BenchPhase.Generate)
             return Flops(phase, config, shape) / flopsPerSecond;
@@ -58,7 +61,7 @@ public static class PhaseCost
         for (var position = shape.PromptLength; position < shape.Length - 1; position++)
         {
             var flops = shape.Samples * (TransformerCost.Blocks(config, position, position + 1) + TransformerCost.Head(config, 1));
-            var bytes = TransformerCost.WeightBytes(config, elementBytes) + shape.Samples * TransformerCost.CacheBytes(config, position, elementBytes);
+            var bytes = TransformerCost.WeightBytes(config, weightBytes) + shape.Samples * TransformerCost.CacheBytes(config, position, cacheBytes);
             seconds += Math.Max(flops / flopsPerSecond, bytes / bytesPerSecond);
         }
 

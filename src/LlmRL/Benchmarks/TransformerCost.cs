@@ -17,6 +17,9 @@ public static class TransformerCost
     /// <summary>Forward and backward together cost so many forward passes.</summary>
     public const double TrainingPasses = 3;
 
+    /// <summary>Bytes of a number in the CPU's key/value cache, the scales that rows of them share aside.</summary>
+    public const int CachedNumberBytes = 3;
+
     private const int FloatBytes = sizeof(float);
 
     /// <summary>Weights of all blocks' matrices, L·W: what each token is multiplied with before the head.</summary>
@@ -42,7 +45,7 @@ public static class TransformerCost
     public static double WeightBytes(ModelConfig config, int elementBytes = FloatBytes) => elementBytes * (BlockWeights(config) + (double)config.HiddenSize * config.VocabSize);
 
     /// <summary>Bytes of keys and values that a token at a position reads from the cache, of so many bytes each.</summary>
-    public static double CacheBytes(ModelConfig config, int position, int elementBytes = FloatBytes)
+    public static double CacheBytes(ModelConfig config, int position, int elementBytes = CachedNumberBytes)
     {
         var attended = 0.0;
         for (var layer = 0; layer < config.NumLayers; layer++)

@@ -9,12 +9,13 @@ internal static class VectorMath
     private const float Log2E = 1.44269504f, Ln2High = 0.693359375f, Ln2Low = -2.12194440e-4f;
     private const float ExpLowest = -87.3f, ExpHighest = 88.3f;
 
-    /// <summary>e^x with a relative error below 2e-7; 0 below −87.3, e^88.3 above it.</summary>
+    /// <summary>e^x with a relative error below 2e-7; 0 below −87.3, e^88.3 above 88.3, NaN of NaN.</summary>
     /// <remarks>x = n·ln 2 + r with |r| ≤ ½ ln 2; e^r by its Taylor series to r⁷ (remainder 5e-9); n goes into the exponent bits.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Exp(Vector512<float> x)
     {
-        var clamped = Vector512.MaxNative(Vector512.MinNative(x, Vector512.Create(ExpHighest)), Vector512.Create(ExpLowest));
+        // The second operand is what these give where one is not a number, and so is the result.
+        var clamped = Vector512.MaxNative(Vector512.Create(ExpLowest), Vector512.MinNative(Vector512.Create(ExpHighest), x));
         var n = Vector512.Round(clamped * Vector512.Create(Log2E));
         var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-Ln2High), clamped);
         r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-Ln2Low), r);

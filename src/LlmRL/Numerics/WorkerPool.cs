@@ -29,7 +29,7 @@ internal sealed unsafe class WorkerPool : IDisposable
     private readonly int _maxPhases;
     private IParallelBody? _body;
     private Exception? _failure;
-    private int _reached; // the last phase that counted anything
+    private int _reached; // the last phase of this job that counted anything
     private int _job;
     private int _parked;
     private volatile bool _failed;
@@ -57,12 +57,20 @@ internal sealed unsafe class WorkerPool : IDisposable
 
     private ref long Arrivals => ref _counters.Pointer[0];
 
+    private ref long Counter(int phase, int share)
+    {
+        if (phase >= _maxPhases)
+            throw new InvalidOperationException($"A job has more than the {_maxPhases} phases that the pool was made for.");
+        return ref _counters.Pointer[(phase * Threads + share + 2) * CountersPerLine];
+    }
+
     private ref long Finished => ref _counters.Pointer[CountersPerLine];
 
     /// <summary>Runs the body on all threads, the caller's as worker 0, and returns when all are done. Throws what the first failing thread threw.</summary>
     public void Run(IParallelBody body)
     {
         NativeMemory.Clear(_counters.Pointer, (nuint)(((_reached + 1) * Threads + 2) * CountersPerLine * sizeof(long)));
+        _reached = 0;
         _body = body;
         _failed = false;
         _failure = null;
@@ -95,13 +103,15 @@ internal sealed unsafe class WorkerPool : IDisposable
     /// <summary>The next chunk number of a thread's share of a phase.</summary>
     internal long Claim(int phase, int share)
     {
-        if (phase >= _maxPhases)
-            throw new InvalidOperationException($"A job has more than the {_maxPhases} phases that the pool was made for.");
+        ref var counter = ref Counter(phase, share);
         // All threads are in the same phase: whoever is late here writes what is there.
         if (phase > _reached)
             _reached = phase;
-        return Interlocked.Increment(ref _counters.Pointer[(phase * Threads + share + 2) * CountersPerLine]) - 1;
+        return Interlocked.Increment(ref counter) - 1;
     }
+
+    /// <summary>How many chunks of a share have been claimed, at least.</summary>
+    internal long Claimed(int phase, int share) => Volatile.Read(ref Counter(phase, share));
 
     /// <summary>Waits until every thread has ended the phase.</summary>
     internal void Barrier(int phase)
@@ -215,8 +225,12 @@ internal struct Phases(WorkerPool pool, int worker)
         for (; _helped < pool.Threads; _helped++)
         {
             var share = (worker + _helped) % pool.Threads;
-            var index = pool.Claim(_phase, share) + (long)chunks * share / pool.Threads;
-            if (index >= (long)chunks * (share + 1) / pool.Threads)
+            long first = (long)chunks * share / pool.Threads, end = (long)chunks * (share + 1) / pool.Threads;
+            // Looking costs the others less than counting on.
+            if (first + pool.Claimed(_phase, share) >= end)
+                continue;
+            var index = first + pool.Claim(_phase, share);
+            if (index >= end)
                 continue;
             from = (int)index * chunk;
             to = Math.Min(from + chunk, count);
@@ -225,6 +239,13 @@ internal struct Phases(WorkerPool pool, int worker)
 
         from = to = 0;
         return false;
+    }
+
+    /// <summary>Claims the next of some tasks in their order, whoever it is: for lists that have the longest first, so that the shortest fill the time until all are done. Not in one phase with the other.</summary>
+    public readonly bool NextInOrder(int count, out int task)
+    {
+        task = (int)Math.Min(pool.Claim(_phase, 0), count);
+        return task < count;
     }
 
     /// <summary>Waits for the other threads and goes on to the next phase.</summary>

@@ -74,30 +74,31 @@ internal static class RolloutMetrics
     public static void LogSamples(Rollout rollout, OnlineStage stage, StageContext context, int step)
     {
         if (stage.LogCompletionsSteps > 0 && step % stage.LogCompletionsSteps == 0)
-            LogFirst(rollout, context, (row, _) => row with { Step = step + 1 });
+            LogFirst(rollout, context, step + 1, null);
     }
 
     /// <summary>The same of held-out prompts answered after so many steps, whatever their number: evaluations are rarer than steps.</summary>
     public static void LogHeldOutSamples(Rollout rollout, OnlineStage stage, StageContext context, int steps)
     {
         if (stage.LogCompletionsSteps > 0)
-            LogFirst(rollout, context, (row, prompt) => row with { Step = steps, Split = SampleRow.HeldOut, PromptIndex = prompt });
+            LogFirst(rollout, context, steps, SampleRow.HeldOut);
     }
 
-    private static void LogFirst(Rollout rollout, StageContext context, Func<SampleRow, int, SampleRow> complete)
+    private static void LogFirst(Rollout rollout, StageContext context, int step, string? split)
     {
         for (var prompt = 0; prompt < Math.Min(LoggedSamples, rollout.Trajectories.Count / rollout.GroupSize); prompt++)
         {
             var trajectory = rollout.Trajectories[prompt * rollout.GroupSize];
-            var row = new SampleRow
+            context.Log.Sample(new SampleRow
             {
-                Step = 0,
+                Step = step,
                 Stage = context.Stage.Name,
                 Prompt = trajectory.Example.Prompt,
                 Completion = trajectory.Text,
                 Reward = double.IsNaN(trajectory.LoggedReward) ? null : trajectory.LoggedReward,
-            };
-            context.Log.Sample(complete(row, prompt));
+                Split = split,
+                PromptIndex = split is null ? null : prompt,
+            });
         }
     }
 

@@ -87,14 +87,14 @@ public sealed class CostTests
     [Fact]
     public void Decoding_takes_the_longer_of_computing_and_reading()
     {
-        // Two samples at positions 2 and 3. Weights: (168 + 20)·4 = 752 bytes; keys and values: 2 layers · 2 · 2 floats = 32 bytes a key and sample.
+        // Two samples at positions 2 and 3. Weights: (168 + 20)·4 = 752 bytes; keys and values: 2 layers · 2 · 2 numbers of 3 bytes = 24 bytes a key and sample.
         const double prompt = 368 + 400 + 40;
         var flops = new[] { 2 * (432.0 + 40), 2 * (464.0 + 40) };
-        var bytes = new[] { 752 + 2 * 3 * 32.0, 752 + 2 * 4 * 32.0 };
+        var bytes = new[] { 752 + 2 * 3 * 24.0, 752 + 2 * 4 * 24.0 };
         Assert.Equal(752, TransformerCost.WeightBytes(Config));
         Assert.Equal(Flops(BenchPhase.Generate), Least(BenchPhase.Generate, 1, 1e9), 9);
         Assert.Equal(prompt / 1e9 + bytes.Sum(), Least(BenchPhase.Generate, 1e9, 1), 9);
-        // 944 operations and 944 bytes in the first step, 1,008 of both in the second: at equal speeds neither waits for the other.
+        // 944 operations and 896 bytes in the first step, 1,008 and 944 in the second: at equal speeds it computes longer than it reads.
         Assert.Equal(prompt + flops.Sum(), Least(BenchPhase.Generate, 1, 1), 9);
         Assert.Equal(prompt + bytes.Sum() / 0.5, Least(BenchPhase.Generate, 1, 0.5), 9);
         Assert.Equal(Flops(BenchPhase.Sft) / 7, Least(BenchPhase.Sft, 7, 1e-9), 9);

@@ -11,6 +11,8 @@ public sealed unsafe class AttentionTests
     [Theory]
     [InlineData(8, 1, 0, 1)]
     [InlineData(8, 3, 5, 6)]
+    [InlineData(10, 1, 2, 35)]
+    [InlineData(130, 1, 0, 50)]
     [InlineData(12, 2, 0, 17)]
     [InlineData(16, 4, 15, 40)]
     [InlineData(20, 1, 3, 16)]
@@ -26,15 +28,19 @@ public sealed unsafe class AttentionTests
         var random = new RandomStream(CounterRandom.Key(3));
         int pageCount = (count + 15) / 16, all = 2 * pageCount + Attention.Ahead, scoreStride = pageCount * 16 + 16;
         int keyWords = 16 * (1 + (headDim + 3) / 4 * 3), valueWords = 16 * (1 + (headDim + 15) / 16 * 12), pageWords = Math.Max(keyWords, valueWords);
-        using var queries = Filled(heads * headDim * 16, random);
+        using var queries = Filled((heads * headDim + 3) * 16, random);
         using var cache = new NativeBuffer<int>((all + 1) * pageWords);
-        new Span<int>(cache.Pointer, (int)cache.Length).Fill(-1); // as units: not a number
         using var scores = new NativeBuffer<float>(heads * scoreStride);
         using var decoded = new NativeBuffer<float>(Attention.PageFloats(headDim));
         using var output = new NativeBuffer<float>(heads * headDim);
         var pages = stackalloc int*[all];
         for (var i = 0; i < all; i++)
+        {
+            // What was never written: as units, not a number. Of keys, features past E are 0.
             pages[i] = cache.Pointer + (all - i) * pageWords;
+            new Span<int>(pages[i], i < pageCount ? 16 : pageWords).Fill(-1);
+        }
+
         double[,] keys = new double[count, headDim], values = new double[count, headDim];
         for (var t = 0; t < count; t++)
         {

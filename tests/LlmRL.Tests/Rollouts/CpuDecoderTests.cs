@@ -1,3 +1,4 @@
+using LlmRL.Models;
 using LlmRL.Rollouts.Cpu;
 using LlmRL.Tests.Models;
 
@@ -24,10 +25,43 @@ public sealed unsafe class CpuDecoderTests
     [InlineData("llama3")]
     [InlineData("yarn")]
     [InlineData("dynamic")]
-    public void PrefillAndStepsGiveTheReferenceLogits(string shape)
+    public void PrefillAndStepsGiveTheReferenceLogits(string shape) => PrefillAndSteps(TestShapes.Of(shape), 2);
+
+    // Pages keep four features or positions together and rows of 16: widths that are no multiple of these, heads alone and shared, and more threads than there are heads for.
+    [Theory]
+    [InlineData("gpt2", 10, 2, null)]
+    [InlineData("gpt2", 70, 5, null)]
+    [InlineData("gpt2", 64, 2, null)]
+    [InlineData("gpt2", 128, 1, 13)]
+    [InlineData("gpt_neox-serial", 6, 3, null)]
+    [InlineData("llama-grouped", 10, 5, null)]
+    [InlineData("llama-grouped", 64, 2, 13)]
+    public void HeadsOfAnyWidthGiveTheReferenceLogits(string shape, int headDim, int threads, int? window) =>
+        PrefillAndSteps(TestShapes.Of(shape) with { HeadDim = headDim, Window = window is { } size ? new AttentionWindow(size) : null }, threads);
+
+    // A key or value that is not a number must not hide behind a weight of 0, or sampling would go on with wrong tokens.
+    [Theory]
+    [InlineData("gpt2", float.NaN, 1)]
+    [InlineData("gpt2", float.NaN, 2)]
+    [InlineData("llama-grouped", float.NaN, 2)]
+    [InlineData("llama-grouped", float.PositiveInfinity, 5)]
+    [InlineData("qwen3", float.PositiveInfinity, 2)]
+    public void WhatIsNotFiniteReachesTheLogits(string shape, float value, int times)
     {
+        const int Token = 7, Length = 12;
         using var model = TestModel.Random(TestShapes.Of(shape));
         using var decoder = new CpuDecoder(model.Weights, 48, 2);
+        new Span<float>(model.Weights.TokenEmbedding + Token * model.Config.HiddenSize, model.Config.HiddenSize).Fill(value);
+        decoder.Reserve(1, 48);
+        var done = new int[1];
+        Feed(decoder, [[.. Enumerable.Range(0, Length).Select(t => t >= 3 && t < 3 + times ? Token : 20 + t)]], done, [Length]);
+        Assert.DoesNotContain(Enumerable.Range(0, model.Config.VocabSize), v => float.IsFinite(decoder.Logits(0)[v]));
+    }
+
+    private static void PrefillAndSteps(ModelConfig config, int threads)
+    {
+        using var model = TestModel.Random(config);
+        using var decoder = new CpuDecoder(model.Weights, 48, threads);
         var reference = new ReferenceTransformer(model);
         var sequences = new[] { Tokens(model, 1, 41), Tokens(model, 2, 19), Tokens(model, 3, 33) };
         decoder.Reserve(3, 48);

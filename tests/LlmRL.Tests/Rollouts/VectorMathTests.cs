@@ -13,6 +13,7 @@ public sealed class VectorMathTests
         Assert.Equal(1f, VectorMath.Exp(Vector512<float>.Zero)[0]);
         Assert.Equal(0f, VectorMath.Exp(Vector512.Create(-88f))[0]);
         Assert.Equal(0f, VectorMath.Exp(Vector512.Create(float.NegativeInfinity))[0]);
+        Assert.True(float.IsNaN(VectorMath.Exp(Vector512.Create(float.NaN))[0]));
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using LlmRL.Numerics;
 
 namespace LlmRL.Tests.Rollouts;
@@ -72,12 +73,81 @@ public sealed class WorkerPoolTests
     }
 
     [Fact]
+    public void OthersDoTheRestOfAShareWhoseThreadIsHeldUp()
+    {
+        using var pool = new WorkerPool(3, 1);
+        var body = new HeldUp(24);
+        pool.Run(body);
+        Assert.True(body.WasHelped);
+        Assert.All(body.Times, times => Assert.Equal(1, times));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public void TasksInOrderAreClaimedInOrder(int threads)
+    {
+        using var pool = new WorkerPool(threads, 2);
+        var body = new Ordered(40);
+        pool.Run(body);
+        Assert.Equal(Enumerable.Range(0, 40).Concat(Enumerable.Range(0, 40)), body.Claims.Order().Select(claim => claim % 1000));
+        Assert.True(body.IsAscending);
+    }
+
+    [Fact]
     public void ShareWithoutChunksIsNoObstacle()
     {
         using var pool = new WorkerPool(5, 3);
         var body = new Doubling(3, 2);
         pool.Run(body);
         Assert.All(body.Values[^1], value => Assert.Equal(4, value));
+    }
+
+    // Worker 0 stays in its first chunk until the others have done everything else.
+    private sealed class HeldUp(int count) : IParallelBody
+    {
+        private int done;
+
+        public int[] Times { get; } = new int[count];
+
+        public bool WasHelped { get; private set; }
+
+        public void Execute(int worker, Phases phases)
+        {
+            while (phases.Next(count, 1, out var from, out _))
+            {
+                Interlocked.Increment(ref Times[from]);
+                if (worker == 0 && !WasHelped)
+                    WasHelped = SpinWait.SpinUntil(() => Volatile.Read(ref done) == count - 1, TimeSpan.FromSeconds(30));
+                Interlocked.Increment(ref done);
+            }
+
+            phases.End();
+        }
+    }
+
+    private sealed class Ordered(int count) : IParallelBody
+    {
+        public ConcurrentBag<int> Claims { get; } = [];
+
+        public bool IsAscending { get; private set; } = true;
+
+        public void Execute(int worker, Phases phases)
+        {
+            for (var phase = 0; phase < 2; phase++)
+            {
+                var last = -1;
+                while (phases.NextInOrder(count, out var task))
+                {
+                    Claims.Add(1000 * phase + task);
+                    if (task < last)
+                        IsAscending = false;
+                    last = task;
+                }
+
+                phases.End();
+            }
+        }
     }
 
     private sealed class Sharing(int threads, int count, int chunk) : IParallelBody

@@ -12,7 +12,7 @@ internal sealed unsafe partial class TransformerBackward
     private void LayerAndAgain(int layer, int worker, ref Phases phases, TransformerForward again)
     {
         int below = layer - 1, products = _weightTasks[layer].Count, large = products + _inputs.AttentionTasks, backward = large + _panels.Tasks;
-        while (phases.Next(backward + again.Panels.Tasks, 1, out var task, out _))
+        while (phases.NextInOrder(backward + again.Panels.Tasks, out var task))
             if (task < products)
                 _weightTasks[layer][task].Run(_scratch.Own(worker));
             else if (task < large)
@@ -33,7 +33,7 @@ internal sealed unsafe partial class TransformerBackward
         if (below < 0)
             return;
         int attention = _inputs.AttentionTasks, forward = attention + again.Panels.Tasks;
-        while (phases.Next(forward + _panels.Tasks, 1, out var task, out _))
+        while (phases.NextInOrder(forward + _panels.Tasks, out var task))
             if (task < attention)
                 again.AttendAgain(below, task, worker);
             else if (task < forward)

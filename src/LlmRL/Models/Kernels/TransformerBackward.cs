@@ -71,7 +71,7 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
 
             var products = _weightTasks[layer].Count;
             var large = products + _inputs.AttentionTasks;
-            while (phases.Next(large + _panels.Tasks, 1, out var task, out _))
+            while (phases.NextInOrder(large + _panels.Tasks, out var task))
                 if (task < products)
                     _weightTasks[layer][task].Run(_scratch.Own(worker));
                 else if (task < large)
@@ -272,7 +272,7 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
         var layers = _inputs.Config.NumLayers;
         var products = _weightTasks[layers].Count;
         var columns = (_shape.Width + EmbeddingColumns - 1) / EmbeddingColumns;
-        while (phases.Next(_lora is null ? products + columns + 2 * layers + 1 : products, 1, out var task, out _))
+        while (phases.NextInOrder(_lora is null ? products + columns + 2 * layers + 1 : products, out var task))
             if (task < products)
                 _weightTasks[layers][task].Run(_scratch.Own(worker));
             else if (task < products + columns)

@@ -61,7 +61,7 @@ internal sealed unsafe class TransformerForward : IParallelBody
         for (var layer = 0; layer < _inputs.Config.NumLayers; layer++)
         {
             // Packing, in small tasks, comes last: it fills the time until the longest sequence is done.
-            while (phases.Next(_inputs.AttentionTasks + _panels.Tasks, 1, out var task, out _))
+            while (phases.NextInOrder(_inputs.AttentionTasks + _panels.Tasks, out var task))
                 if (task < _inputs.AttentionTasks)
                     CausalAttention.Forward(_inputs.Attention(layer, _activations[layer], task, out _), own);
                 else

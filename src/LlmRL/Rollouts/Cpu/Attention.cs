@@ -21,7 +21,7 @@ internal static unsafe class Attention
     public static int PageFloats(int headDim) => Width * Lanes.RoundUp(headDim);
 
     /// <summary>Computes the heads' outputs.</summary>
-    /// <param name="q">(heads, E) of one column in a panel: a feature's 16 columns stand side by side.</param>
+    /// <param name="q">(heads, E) of one column in a panel: a feature's 16 columns stand side by side. Finite numbers follow, up to a multiple of 4 features.</param>
     /// <param name="heads">Query heads of this key/value head.</param>
     /// <param name="headDim">E.</param>
     /// <param name="scale">1/√E.</param>
@@ -73,7 +73,7 @@ internal static unsafe class Attention
             for (var h = 0; h < heads; h++)
             {
                 var weights = scores + h * scoreStride + p * Width;
-                PackedPage.Weigh(weights, pages[p]);
+                PackedPage.Weigh(weights, pages[p], count - p * Width);
                 DecodedPage.Mix(weights, decoded, headDim, Math.Min(Width, count - p * Width), output + h * headDim);
             }
         }

@@ -8,7 +8,7 @@ namespace LlmRL.Rollouts.Cpu;
 internal sealed unsafe partial class CpuDecoder
 {
     // A position's keys stand in one lane of every register of its page.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization), SkipLocalsInit]
     private void WriteKeys(float* panel, int first, int columns, int* cache)
     {
         var headDim = _config.HeadDim;
@@ -36,7 +36,7 @@ internal sealed unsafe partial class CpuDecoder
     }
 
     // Four positions share a quad of registers.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization), SkipLocalsInit]
     private void WriteValues(float* panel, int first, int columns, int* cache)
     {
         var words = stackalloc int[Lanes * Lanes];

@@ -7,7 +7,7 @@ namespace LlmRL.Rollouts.Cpu;
 // The batch as every thread walks through it. A phase ends where the next one needs another thread's results.
 internal sealed unsafe partial class CpuDecoder
 {
-    // So many heads for each thread, and their number need not be a multiple of that of threads.
+    // With so many heads for each thread, it matters little that their number is no multiple of that of threads.
     private const int HeadsPerThread = 4;
 
     private int Groups => (_columnCount + Lanes - 1) / Lanes;
@@ -121,6 +121,7 @@ internal sealed unsafe partial class CpuDecoder
         var together = heads >= HeadsPerThread * Threads;
         if (!together)
             Project(ref phases, weights.Qkv, weights.QkvBias, _normed.Pointer, width, width, _qkv.Pointer, _qkvWidth, false);
+        // One thread for all columns of a head: it writes what positions of a page share.
         while (phases.Next(heads, 1, out var item, out _))
         {
             var head = InOrderOfAttention(item);
@@ -173,7 +174,7 @@ internal sealed unsafe partial class CpuDecoder
         var scores = _scores.Pointer + (nint)worker * _scoreFloats;
         var pages = (int**)_pagePointers.Pointer + worker * PagePointers(PagesPerSequence);
         var decoded = _decoded.Pointer + (nint)worker * Attention.PageFloats(headDim);
-        var output = _outputs.Pointer + (nint)worker * _queryWidth;
+        var output = _outputs.Pointer + (nint)worker * shared * headDim;
         var window = _config.WindowOf(layer);
         var scale = (float)(1 / Math.Sqrt(headDim));
         while (phases.Next(items, Math.Min(phases.Chunk(items, 1), AttentionItems), out var from, out var to))

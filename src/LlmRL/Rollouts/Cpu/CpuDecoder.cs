@@ -25,9 +25,8 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     private readonly int _queryWidth, _qkvWidth, _upWidth, _logitStride;
     private readonly float _epsilon;
     private readonly NativeBuffer<int> _columns;
-    private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _attended, _outputs, _up, _rotary, _logitPanels;
+    private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _attended, _outputs, _decoded, _up, _rotary, _logitPanels;
     private NativeBuffer<int> _tables;
-    private readonly NativeBuffer<float> _decoded;
     private NativeBuffer<float> _angles, _scores, _logits;
     private NativeBuffer<nint> _pagePointers;
     private int _scoreFloats, _columnCount, _logitRows;
@@ -39,7 +38,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _weights = weights;
         _config = weights.Config;
         MaxColumns = (maxColumns + Lanes - 1) / Lanes * Lanes;
-        _pool = new WorkerPool(threads, _config.NumLayers * 9 + 4);
+        _pool = new WorkerPool(threads, _config.NumLayers * 8 + 4);
         _queryWidth = _config.NumHeads * _config.HeadDim;
         _qkvWidth = (_config.NumHeads + 2 * _config.NumKeyValueHeads) * _config.HeadDim;
         _upWidth = _config.Mlp == MlpKind.SwiGlu ? 2 * _config.IntermediateSize : _config.IntermediateSize;
@@ -52,7 +51,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _mlpInput = _config.ParallelResidual ? new NativeBuffer<float>((long)MaxColumns * _config.HiddenSize) : _normed;
         _qkv = new NativeBuffer<float>((long)MaxColumns * _qkvWidth);
         _attended = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
-        _outputs = new NativeBuffer<float>((long)threads * _queryWidth);
+        _outputs = new NativeBuffer<float>((long)threads * (_queryWidth / _config.NumKeyValueHeads));
         _up = new NativeBuffer<float>((long)MaxColumns * _upWidth);
         _rotary = new NativeBuffer<float>((long)MaxColumns * (_config.RotaryDim + 1));
         _logitPanels = new NativeBuffer<float>((long)threads * LogitChunk * MaxColumns);

@@ -12,7 +12,7 @@ internal static unsafe class PackedPage
 {
     private const int Width = PanelProduct.Lanes, Quad = 3 * Width, WideFeatures = 64;
 
-    /// <summary>q · k of the page's 16 positions, in its units.</summary>
+    /// <summary>q · k of the page's 16 positions, in its units. Where E is no multiple of 4, what q has after it meets zeros of the page.</summary>
     // Four chains hide the latency of the multiply-adds.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Dots(float* q, int* page, int* next, int headDim)
@@ -33,12 +33,12 @@ internal static unsafe class PackedPage
         return (a + b) + (c + d);
     }
 
-    /// <summary>Multiplies 16 positions' weights by their units. Positions without weight may have any unit: nothing may have been written there yet.</summary>
+    /// <summary>Multiplies the weights of a page's first positions by their units. The others, whose weight is 0, may have any unit: nothing may have been written there yet.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Weigh(float* weights, int* page)
+    public static void Weigh(float* weights, int* page, int positions)
     {
         var row = Vector512.Load(weights);
-        Vector512.ConditionalSelect(Vector512.Equals(row, Vector512<float>.Zero), row, row * Vector512.Load((float*)page)).Store(weights);
+        Lanes.Keep(row * Vector512.Load((float*)page), positions, row).Store(weights);
     }
 
     /// <summary>output ← Σ_t weight_t · v_t over several pages; the weights, 0 past count, are multiplied by the positions' units.</summary>
@@ -55,7 +55,7 @@ internal static unsafe class PackedPage
             {
                 int* page = pages[t / Width], next = pages[t / Width + ahead];
                 if (e == 0)
-                    Weigh(weights + t, page);
+                    Weigh(weights + t, page, count - t);
                 Begin(ref page, ref next);
                 page += 3 * e;
                 next += 3 * e;
@@ -80,12 +80,12 @@ internal static unsafe class PackedPage
             even = odd = Vector512<float>.Zero;
             for (var t = 0; t < count; t += 8)
             {
-                var page = pages[t / Width];
+                int* page = pages[t / Width], next = pages[t / Width + ahead];
                 if (e == 0 && t % Width == 0)
-                    Weigh(weights + t, page);
-                page += Width + t % Width / 4 * quads + 3 * e;
-                even = MixFour(weights + t, page, page, even);
-                odd = MixFour(weights + t + 4, page + quads, page + quads, odd);
+                    Weigh(weights + t, page, count - t);
+                var quad = Width + t % Width / 4 * quads + 3 * e;
+                even = MixFour(weights + t, page + quad, next + quad, even);
+                odd = MixFour(weights + t + 4, page + quad + quads, next + quad + quads, odd);
             }
 
             Lanes.Store(even + odd, output + e, headDim - e);
