@@ -25,14 +25,14 @@ internal sealed class BestCheckpoint(TrainingStage stage)
 
     /// <summary>Ends a span with a checkpoint.</summary>
     /// <param name="step">Its step.</param>
-    /// <param name="known">The metrics that there are, for the message.</param>
+    /// <param name="known">Gives the metrics that there are, for the message: it reads the log from its beginning.</param>
     /// <exception cref="BadInputException">No step of the span had the metric.</exception>
-    public void EndSpan(int step, IEnumerable<string> known)
+    public void EndSpan(int step, Func<IEnumerable<string>> known)
     {
         if (stage.MetricForBestModel is not { } metric)
             return;
         if (count == 0)
-            throw new BadInputException($"stage {stage.Name}: metric_for_best_model is {metric}, which no step up to step {step} logged. There are {string.Join(", ", known)}.");
+            throw new BadInputException($"stage {stage.Name}: metric_for_best_model is {metric}, which no step up to step {step} logged. There are {string.Join(", ", known())}.");
         var mean = sum / count;
         (sum, count) = (0, 0);
         if (best is { } other && (stage.IsGreaterBetter ? mean <= other : mean >= other))

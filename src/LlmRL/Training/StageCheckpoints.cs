@@ -95,7 +95,7 @@ public sealed class StageCheckpoints : IDisposable
         var isLast = step == stage.Steps;
         var isPlanned = stage.SaveSteps > 0 && (isLast || step % stage.SaveSteps == 0);
         if (isPlanned)
-            best.EndSpan(step, context.LoggedNames());
+            best.EndSpan(step, context.LoggedNames);
         // The last one lets the stage go on where its steps are raised later.
         var isDue = isLast ? hasWritten : stage.SaveMinutes > 0 && context.Run.Time.GetElapsedTime(lastWritten).TotalMinutes >= stage.SaveMinutes;
         if (isPlanned || isDue || ends)
