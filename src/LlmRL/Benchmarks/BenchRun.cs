@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using LlmRL.Algorithms;
 using LlmRL.Models;
-using LlmRL.Models.Kernels;
 using LlmRL.Models.Lora;
 using LlmRL.Recipes;
 using LlmRL.Recipes.Binding;
@@ -31,7 +30,7 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
         var (free, dtype) = (FreeDeviceBytes(), WeightTypes.Choose(settings.Dtype, device));
         // The CPU samples from float32 weights in any case.
         var bytes = dtype == torch.ScalarType.BFloat16 && device.type == DeviceType.CUDA ? sizeof(ushort) : sizeof(float);
-        var cached = device.type == DeviceType.CPU && CpuKernels.AreWanted ? TransformerCost.CachedNumberBytes : bytes;
+        var cached = RolloutEngines.DecodesOnDevice(device) ? bytes : TransformerCost.CachedNumberBytes;
         var limit = new MachineLimit(device, (long)TransformerCost.WeightBytes(config, bytes), settings.MatrixSize, dtype);
         limit.Measure();
         ProcessMemory.ForgetPeak();

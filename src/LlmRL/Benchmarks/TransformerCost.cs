@@ -1,4 +1,5 @@
 using LlmRL.Models;
+using LlmRL.Rollouts.Cpu;
 
 namespace LlmRL.Benchmarks;
 
@@ -18,7 +19,7 @@ public static class TransformerCost
     public const double TrainingPasses = 3;
 
     /// <summary>Bytes of a number in the CPU's key/value cache, the scales that rows of them share aside.</summary>
-    public const int CachedNumberBytes = 3;
+    public const int CachedNumberBytes = Fixed24.Bytes;
 
     private const int FloatBytes = sizeof(float);
 

@@ -20,8 +20,8 @@ public static class RolloutEngines
     /// <param name="warn">Is told what goes slower than it could.</param>
     /// <param name="onDevice">Whether operators decode on the CPU too, as they do elsewhere.</param>
     internal static IRolloutEngine Of(Transformer model, MergedWeights? merged, Action<string>? warn, bool onDevice) =>
-        onDevice || DecodesOnDevice(model) ? new DeviceRolloutEngine(model, merged, warn) : new RolloutEngine(merged?.Pointers() ?? model.DecoderWeights());
+        onDevice || DecodesOnDevice(model.Device) ? new DeviceRolloutEngine(model, merged, warn) : new RolloutEngine(merged?.Pointers() ?? model.DecoderWeights());
 
-    /// <summary>Whether a model is sampled from in operators on its device, as it is on every device where the CPU's kernels do not run or are not wanted.</summary>
-    internal static bool DecodesOnDevice(Transformer model) => model.Device.type != DeviceType.CPU || !CpuKernels.AreWanted;
+    /// <summary>Whether a model on a device is sampled from in operators there, as it is on every device where the CPU's kernels do not run or are not wanted.</summary>
+    internal static bool DecodesOnDevice(torch.Device device) => device.type != DeviceType.CPU || !CpuKernels.AreWanted;
 }

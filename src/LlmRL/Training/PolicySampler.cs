@@ -18,7 +18,7 @@ public sealed class PolicySampler : IDisposable
     public PolicySampler(Transformer policy, StageContext context)
     {
         (this.policy, this.context) = (policy, context);
-        var onDevice = context.Run.DecodesOnDevice || RolloutEngines.DecodesOnDevice(policy);
+        var onDevice = context.Run.DecodesOnDevice || RolloutEngines.DecodesOnDevice(policy.Device);
         merged = policy.Adapters is { } adapters ? new MergedWeights(policy, adapters, onDevice) : null;
         engine = RolloutEngines.Of(policy, merged, message => context.Run.Console.Warn($"{context.Stage.Name}: {message}"), onDevice);
         WeightsChanged();

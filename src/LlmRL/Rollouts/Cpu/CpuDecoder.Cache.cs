@@ -43,7 +43,7 @@ internal sealed unsafe partial class CpuDecoder
         var rows = stackalloc float[Lanes * Lanes];
         var units = stackalloc float[Lanes];
         Fixed24.Units(panel, _config.HeadDim, out var factor).Store(units);
-        var quads = 3 * Numerics.Lanes.RoundUp(_config.HeadDim);
+        var quads = PackedPage.ValueQuads(_config.HeadDim);
         for (var e = 0; e < _config.HeadDim; e += Lanes)
         {
             for (var i = 0; i < Lanes; i++)

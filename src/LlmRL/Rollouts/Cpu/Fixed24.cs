@@ -12,6 +12,9 @@ namespace LlmRL.Rollouts.Cpu;
 /// </summary>
 internal static unsafe class Fixed24
 {
+    /// <summary>Bytes of a number, its share of the scale aside.</summary>
+    public const int Bytes = 3;
+
     /// <summary>The largest n, some way below 2²³ so that rounding never reaches it.</summary>
     private const float Largest = 8388600;
 

@@ -26,8 +26,7 @@ internal sealed unsafe class KeyValuePages : IDisposable
         _layers = layers;
         _heads = heads;
         Pages = pages;
-        KeyWords = PageSize * (1 + KeyQuads(headDim) * 3);
-        ValueWords = PageSize * (1 + ValueQuads(headDim) * 3);
+        (KeyWords, ValueWords) = Words(headDim);
         _headWords = (long)(KeyWords + ValueWords) * pages;
         _memory = new NativeBuffer<int>(_headWords * heads * layers);
         _references = new int[pages];
@@ -50,7 +49,7 @@ internal sealed unsafe class KeyValuePages : IDisposable
 
     /// <summary>Bytes that one page takes.</summary>
     public static long BytesPerPage(int layers, int heads, int headDim) =>
-        (long)layers * heads * PageSize * (2 + 3 * (KeyQuads(headDim) + ValueQuads(headDim))) * sizeof(int);
+        (long)layers * heads * (Words(headDim).Keys + Words(headDim).Values) * sizeof(int);
 
     /// <summary>Keys of page 0 for a layer and head.</summary>
     public int* Keys(int layer, int head) => _memory.Pointer + ((long)layer * _heads + head) * _headWords;
@@ -113,7 +112,6 @@ internal sealed unsafe class KeyValuePages : IDisposable
 
     public void Dispose() => _memory.Dispose();
 
-    private static int KeyQuads(int headDim) => (headDim + 3) / 4;
-
-    private static int ValueQuads(int headDim) => PageSize / 4 * Lanes.RoundUp(headDim) / Lanes.Width;
+    // Units, then quads.
+    private static (int Keys, int Values) Words(int headDim) => (PageSize * (1 + (headDim + 3) / 4 * 3), PageSize + PageSize / 4 * PackedPage.ValueQuads(headDim));
 }

@@ -12,6 +12,9 @@ internal static unsafe class PackedPage
 {
     private const int Width = PanelProduct.Lanes, Quad = 3 * Width, WideFeatures = 64;
 
+    /// <summary>Words from four positions' values to those of the next four.</summary>
+    public static int ValueQuads(int headDim) => 3 * Lanes.RoundUp(headDim);
+
     /// <summary>q · k of the page's 16 positions, in its units. Where E is no multiple of 4, what q has after it meets zeros of the page.</summary>
     // Four chains hide the latency of the multiply-adds.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -45,7 +48,7 @@ internal static unsafe class PackedPage
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Mix(float* weights, int** pages, int ahead, int headDim, int count, float* output)
     {
-        var quads = 3 * Lanes.RoundUp(headDim);
+        var quads = ValueQuads(headDim);
         var e = 0;
         for (; e + WideFeatures <= headDim; e += WideFeatures)
         {
