@@ -10,10 +10,13 @@ internal sealed unsafe partial class CpuDecoder
     // With so many heads for each thread, it matters little that their number is no multiple of that of threads.
     private const int HeadsPerThread = 4;
 
+    private const int GatheredFeatures = 64;
+
     private int Groups => (_columnCount + Lanes - 1) / Lanes;
 
     void IParallelBody.Execute(int worker, Phases phases)
     {
+        int queries = _config.NumHeads, heads = queries + 2 * _config.NumKeyValueHeads;
         Embed(ref phases);
         for (var layer = 0; layer < _config.NumLayers; layer++)
         {
@@ -21,7 +24,18 @@ internal sealed unsafe partial class CpuDecoder
             if (_config.ParallelResidual)
                 Normalise(ref phases, weights.MlpNorm, weights.MlpNormBias, _mlpInput.Pointer);
             Normalise(ref phases, weights.AttentionNorm, weights.AttentionNormBias, _normed.Pointer);
-            ProjectHeads(ref phases, layer, weights);
+            if (layer < _config.NumLayers - 1 || _logitRows == _columnCount)
+                ProjectHeads(ref phases, layer, weights, 0, heads);
+            else
+            {
+                // Of what the uppermost layer makes of a prompt, only keys and values are read again.
+                ProjectHeads(ref phases, layer, weights, queries, heads);
+                if (_logitRows == 0)
+                    return;
+                KeepLogitColumns(ref phases);
+                ProjectHeads(ref phases, layer, weights, 0, queries);
+            }
+
             Attend(ref phases, worker, layer);
             Project(ref phases, weights.Output, weights.OutputBias, _attended.Pointer, _queryWidth, _queryWidth, _residual.Pointer, _config.HiddenSize, true);
             if (!_config.ParallelResidual)
@@ -30,10 +44,9 @@ internal sealed unsafe partial class CpuDecoder
             Project(ref phases, weights.Down, weights.DownBias, _up.Pointer, _config.IntermediateSize, _upWidth, _residual.Pointer, _config.HiddenSize, true);
         }
 
-        if (_logitRows == 0)
-            return;
-        NormaliseLogitColumns(ref phases);
-        Head(ref phases, worker);
+        if (_config.FinalNorm)
+            Normalise(ref phases, _weights.FinalNorm, _weights.FinalNormBias, _normed.Pointer);
+        Head(ref phases, worker, _config.FinalNorm ? _normed.Pointer : _residual.Pointer);
         if (_consumer is not null)
             while (phases.Next(_logitRows, 1, out var row, out _))
                 _consumer.Consume(worker, row, Logits(row));
@@ -115,26 +128,38 @@ internal sealed unsafe partial class CpuDecoder
     }
 
     // Queries, keys and values, head by head where there are enough of them: a head goes on to the cache while it is in the core's own.
-    private void ProjectHeads(ref Phases phases, int layer, in DecoderLayer weights)
+    private void ProjectHeads(ref Phases phases, int layer, in DecoderLayer weights, int first, int end)
     {
-        int headDim = _config.HeadDim, width = _config.HiddenSize, heads = _config.NumHeads + 2 * _config.NumKeyValueHeads;
-        var together = heads >= HeadsPerThread * Threads;
+        int headDim = _config.HeadDim, width = _config.HiddenSize, count = end - first;
+        var together = count >= HeadsPerThread * Threads;
         if (!together)
-            Project(ref phases, weights.Qkv, weights.QkvBias, _normed.Pointer, width, width, _qkv.Pointer, _qkvWidth, false);
+            ProjectRows(ref phases, weights, first * headDim, end * headDim);
         // One thread for all columns of a head: it writes what positions of a page share.
-        while (phases.Next(heads, 1, out var item, out _))
+        while (phases.Next(count, 1, out var item, out _))
         {
-            var head = InOrderOfAttention(item);
-            nint row = head * headDim;
+            var head = count == _config.NumHeads + 2 * _config.NumKeyValueHeads ? InOrderOfAttention(item) : first + item;
             if (together)
-                PanelProduct.Multiply(
-                    weights.Qkv + row * width, width, headDim, weights.QkvBias == null ? null : weights.QkvBias + row, _normed.Pointer, (nint)width * Lanes,
-                    _qkv.Pointer + row * Lanes, (nint)_qkvWidth * Lanes, Groups, false);
+                HeadRows(weights, head * headDim, (head + 1) * headDim);
             for (var group = 0; group < Groups; group++)
                 FinishHead(layer, head, group, weights);
         }
 
         phases.End();
+    }
+
+    private void ProjectRows(ref Phases phases, in DecoderLayer weights, int first, int end)
+    {
+        while (phases.Next(end - first, phases.Chunk(end - first, PanelProduct.TileRows), out var from, out var to))
+            HeadRows(weights, first + from, first + to);
+        phases.End();
+    }
+
+    private void HeadRows(in DecoderLayer weights, nint from, nint to)
+    {
+        var width = _config.HiddenSize;
+        PanelProduct.Multiply(
+            weights.Qkv + from * width, width, (int)(to - from), weights.QkvBias == null ? null : weights.QkvBias + from, _normed.Pointer, (nint)width * Lanes,
+            _qkv.Pointer + from * Lanes, (nint)_qkvWidth * Lanes, Groups, false);
     }
 
     // A key/value head's queries, its keys, its values, then those of the next: so attention finds in the core's cache what was written there.
@@ -227,37 +252,60 @@ internal sealed unsafe partial class CpuDecoder
             weights.Up + (nint)from * _config.HiddenSize, _config.HiddenSize, rows, weights.UpBias == null ? null : weights.UpBias + from,
             _mlpInput.Pointer, xStride, y, yStride, Groups, false);
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void NormaliseLogitColumns(ref Phases phases)
+    // The batch goes on with the columns of which logits are wanted: they move to its beginning.
+    private void KeepLogitColumns(ref Phases phases)
     {
-        var width = _config.HiddenSize;
-        while (phases.Next((_logitRows + Lanes - 1) / Lanes, 1, out var group, out _))
+        var angles = _config.Positions == PositionKind.Rotary ? _config.RotaryDim : 0;
+        while (phases.Next(_config.HiddenSize + angles + 1, GatheredFeatures, out var from, out var to))
         {
-            var panel = _normed.Pointer + (nint)group * width * Lanes;
-            for (var lane = 0; lane < Lanes; lane++)
+            for (var i = from; i < to; i++)
             {
-                var row = group * Lanes + lane;
-                var column = LogitColumns[Math.Min(row, _logitRows - 1)];
-                var source = _residual.Pointer + (nint)(column / Lanes) * width * Lanes + column % Lanes;
-                for (var f = 0; f < width; f++)
-                    panel[f * Lanes + lane] = source[f * Lanes];
+                if (i < _config.HiddenSize)
+                {
+                    Gather(_residual.Pointer, _config.HiddenSize, i);
+                    Gather(_normed.Pointer, _config.HiddenSize, i);
+                    if (_config.ParallelResidual)
+                        Gather(_mlpInput.Pointer, _config.HiddenSize, i);
+                }
+                else if (i < _config.HiddenSize + angles)
+                    Gather(_rotary.Pointer, angles, i - _config.HiddenSize);
+                else
+                    KeepPlaces();
             }
-
-            if (_config.FinalNorm)
-                PanelOps.Norm(_config.Norm, panel, _weights.FinalNorm, _weights.FinalNormBias, width, _epsilon, panel);
         }
 
         phases.End();
     }
 
-    private void Head(ref Phases phases, int worker)
+    // A row's column is never below it, so nothing is overwritten before it is read.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Gather(float* panels, int width, int feature)
+    {
+        panels += feature * Lanes;
+        nint group = (nint)width * Lanes;
+        for (var row = 0; row < _logitRows; row++)
+            panels[row / Lanes * group + row % Lanes] = panels[LogitColumns[row] / Lanes * group + LogitColumns[row] % Lanes];
+    }
+
+    private void KeepPlaces()
+    {
+        for (var row = 0; row < _logitRows; row++)
+        {
+            Positions[row] = Positions[LogitColumns[row]];
+            Sequences[row] = Sequences[LogitColumns[row]];
+        }
+
+        _columnCount = _logitRows;
+    }
+
+    private void Head(ref Phases phases, int worker, float* x)
     {
         int width = _config.HiddenSize, groups = (_logitRows + Lanes - 1) / Lanes;
         var panels = _logitPanels.Pointer + (nint)worker * LogitChunk * MaxColumns;
         while (phases.Next(_config.VocabSize, LogitChunk, out var from, out var to))
         {
             PanelProduct.Multiply(
-                _weights.Head + (nint)from * width, width, to - from, _weights.HeadBias == null ? null : _weights.HeadBias + from, _normed.Pointer, (nint)width * Lanes,
+                _weights.Head + (nint)from * width, width, to - from, _weights.HeadBias == null ? null : _weights.HeadBias + from, x, (nint)width * Lanes,
                 panels, LogitChunk * Lanes, groups, false);
             for (var group = 0; group < groups; group++)
                 Panels.ToRows(

@@ -38,7 +38,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _weights = weights;
         _config = weights.Config;
         MaxColumns = (maxColumns + Lanes - 1) / Lanes * Lanes;
-        _pool = new WorkerPool(threads, _config.NumLayers * 8 + 4);
+        _pool = new WorkerPool(threads, _config.NumLayers * 8 + 7);
         _queryWidth = _config.NumHeads * _config.HeadDim;
         _qkvWidth = (_config.NumHeads + 2 * _config.NumKeyValueHeads) * _config.HeadDim;
         _upWidth = _config.Mlp == MlpKind.SwiGlu ? 2 * _config.IntermediateSize : _config.IntermediateSize;
@@ -88,7 +88,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     /// <summary>Row of each column's sequence in the page tables.</summary>
     public int* Sequences => _columns.Pointer + 2 * MaxColumns;
 
-    /// <summary>Column of each row of logits.</summary>
+    /// <summary>Column of each row of logits, in ascending order.</summary>
     public int* LogitColumns => _columns.Pointer + 3 * MaxColumns;
 
     /// <summary>The page table of a sequence.</summary>
@@ -135,9 +135,13 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     /// <summary>
     /// Runs a batch of <paramref name="columns"/> columns that were set in <see cref="Tokens"/>, <see cref="Positions"/> and
     /// <see cref="Sequences"/>, with pages allocated for their positions, and gives the logits of <see cref="LogitColumns"/>.
+    /// Afterwards the columns' places are no longer what was set.
     /// </summary>
     public void Forward(int columns, int logitRows, ILogitConsumer? consumer = null)
     {
+        for (var row = 0; row < logitRows; row++)
+            if (LogitColumns[row] < (row == 0 ? 0 : LogitColumns[row - 1] + 1) || LogitColumns[row] >= columns)
+                throw new ArgumentException($"Row {row} of the logits is of column {LogitColumns[row]}: rows go upwards through the {columns} columns.", nameof(logitRows));
         (_columnCount, _logitRows, _consumer) = (columns, logitRows, consumer);
         _pool.Run(this);
         _consumer = null;

@@ -197,6 +197,9 @@ internal sealed unsafe class RolloutRun : ILogitConsumer
 
     private void StartSamples()
     {
+        // All begin together: those that began earlier would end earlier, and leave the last steps with columns to spare.
+        if (_finished == 0 && _runningCount == 0 && !_pending[^1].Ready)
+            return;
         while (_pending.Count > 0 && _pending[0].Ready)
         {
             var pending = _pending[0];
