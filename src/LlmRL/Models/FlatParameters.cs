@@ -41,8 +41,8 @@ public sealed class FlatParameters : IDisposable
         }
 
         using var scope = NewDisposeScope();
-        Values = zeros(Count, dtype: trainable || masters ? ScalarType.Float32 : dtype, device: device).DetachFromDisposeScope();
-        Gradients = trainable ? zeros(Count, dtype: ScalarType.Float32, device: device).DetachFromDisposeScope() : null;
+        Values = FlatBuffer.Zeros(Count, trainable || masters ? ScalarType.Float32 : dtype, device).DetachFromDisposeScope();
+        Gradients = trainable ? FlatBuffer.Zeros(Count, ScalarType.Float32, device).DetachFromDisposeScope() : null;
         views = new Tensor[specs.Count];
         gradientViews = new Tensor[trainable ? specs.Count : 0];
         for (var i = 0; i < specs.Count; i++)

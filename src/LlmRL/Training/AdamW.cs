@@ -45,8 +45,8 @@ public sealed partial class AdamW : IDisposable
         if (!parameters.Trainable)
             throw new ArgumentException("the model keeps no gradients", nameof(parameters));
         (this.parameters, this.options) = (parameters, options);
-        Moment = zeros_like(parameters.Values).DetachFromDisposeScope();
-        SquaredMoment = zeros_like(parameters.Values).DetachFromDisposeScope();
+        Moment = FlatBuffer.Zeros(parameters.Count, ScalarType.Float32, parameters.Values.device).DetachFromDisposeScope();
+        SquaredMoment = FlatBuffer.Zeros(parameters.Count, ScalarType.Float32, parameters.Values.device).DetachFromDisposeScope();
     }
 
     /// <summary>t: how many steps were taken.</summary>
