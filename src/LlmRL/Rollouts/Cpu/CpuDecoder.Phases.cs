@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using LlmRL.Models;
 using LlmRL.Numerics;
 
@@ -10,7 +11,9 @@ internal sealed unsafe partial class CpuDecoder
     // With so many heads for each thread, it matters little that their number is no multiple of that of threads.
     private const int HeadsPerThread = 4;
 
-    private const int GatheredFeatures = 64;
+    private const int GatheredFeatures = 64, ThreadsWithOwnNorms = 4;
+
+    private bool NormsAreShared => Threads > ThreadsWithOwnNorms;
 
     private int Groups => (_columnCount + Lanes - 1) / Lanes;
 
@@ -21,32 +24,33 @@ internal sealed unsafe partial class CpuDecoder
         for (var layer = 0; layer < _config.NumLayers; layer++)
         {
             ref var weights = ref _weights.Layers[layer];
-            if (_config.ParallelResidual)
-                Normalise(ref phases, weights.MlpNorm, weights.MlpNormBias, _mlpInput.Pointer);
-            Normalise(ref phases, weights.AttentionNorm, weights.AttentionNormBias, _normed.Pointer);
+            var normed = Normalise(ref phases, worker, weights.AttentionNorm, weights.AttentionNormBias);
             if (layer < _config.NumLayers - 1 || _logitRows == _columnCount)
-                ProjectHeads(ref phases, layer, weights, 0, heads);
+                ProjectHeads(ref phases, layer, weights, normed, 0, heads);
             else
             {
                 // Of what the uppermost layer makes of a prompt, only keys and values are read again.
-                ProjectHeads(ref phases, layer, weights, queries, heads);
+                ProjectHeads(ref phases, layer, weights, normed, queries, heads);
                 if (_logitRows == 0)
                     return;
                 KeepLogitColumns(ref phases);
-                ProjectHeads(ref phases, layer, weights, 0, queries);
+                normed = Normalise(ref phases, worker, weights.AttentionNorm, weights.AttentionNormBias);
+                ProjectHeads(ref phases, layer, weights, normed, 0, queries);
             }
 
+            // Where attention and MLP are parallel, both norms are taken of the same input before attention changes it.
+            if (_config.ParallelResidual)
+                normed = Normalise(ref phases, worker, weights.MlpNorm, weights.MlpNormBias);
             Attend(ref phases, worker, layer);
             Project(ref phases, weights.Output, weights.OutputBias, _attended.Pointer, _queryWidth, _queryWidth, _residual.Pointer, _config.HiddenSize, true);
             if (!_config.ParallelResidual)
-                Normalise(ref phases, weights.MlpNorm, weights.MlpNormBias, _mlpInput.Pointer);
-            Activate(ref phases, weights);
+                normed = Normalise(ref phases, worker, weights.MlpNorm, weights.MlpNormBias);
+            Activate(ref phases, weights, normed);
             Project(ref phases, weights.Down, weights.DownBias, _up.Pointer, _config.IntermediateSize, _upWidth, _residual.Pointer, _config.HiddenSize, true);
         }
 
-        if (_config.FinalNorm)
-            Normalise(ref phases, _weights.FinalNorm, _weights.FinalNormBias, _normed.Pointer);
-        Head(ref phases, worker, _config.FinalNorm ? _normed.Pointer : _residual.Pointer);
+        var last = _config.FinalNorm ? Normalise(ref phases, worker, _weights.FinalNorm, _weights.FinalNormBias) : _residual.Pointer;
+        Head(ref phases, worker, last);
         if (_consumer is not null)
             while (phases.Next(_logitRows, 1, out var row, out _))
                 _consumer.Consume(worker, row, Logits(row));
@@ -54,44 +58,35 @@ internal sealed unsafe partial class CpuDecoder
 
     private void Embed(ref Phases phases)
     {
-        const int Block = 64;
-        var width = _config.HiddenSize;
-        var blocks = (width + Block - 1) / Block;
-        while (phases.Next(Groups * blocks, 1, out var item, out _))
+        while (phases.Next(Groups, 1, out var group, out _))
         {
-            var group = item / blocks;
-            var start = item % blocks * Block;
-            var end = Math.Min(start + Block, width);
-            var panel = _residual.Pointer + (nint)group * width * Lanes;
-            for (var lane = 0; lane < Lanes; lane++)
-                EmbedColumn(group * Lanes + lane, start, end, panel + lane);
-            if (start == 0 && _config.Positions == PositionKind.Rotary)
+            EmbedGroup(group);
+            if (_config.Positions == PositionKind.Rotary)
                 LoadAngles(group);
         }
 
         phases.End();
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void EmbedColumn(int column, int start, int end, float* panel)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization), SkipLocalsInit]
+    private void EmbedGroup(int group)
     {
-        if (column >= _columnCount)
+        int width = _config.HiddenSize, first = group * Lanes, columns = Math.Min(Lanes, _columnCount - first);
+        var panel = _residual.Pointer + (nint)first * width;
+        var rows = stackalloc float[Lanes * Lanes];
+        for (var f = 0; f < width; f += Lanes)
         {
-            for (var f = start; f < end; f++)
-                panel[f * Lanes] = 0;
-            return;
-        }
+            var features = Math.Min(Lanes, width - f);
+            for (var lane = 0; lane < columns; lane++)
+            {
+                var value = Numerics.Lanes.Load(_weights.TokenEmbedding + (nint)Tokens[first + lane] * width + f, features);
+                if (_config.Positions == PositionKind.Learned)
+                    value += Numerics.Lanes.Load(_weights.PositionEmbedding + (nint)Positions[first + lane] * width + f, features);
+                value.Store(rows + lane * Lanes);
+            }
 
-        var token = _weights.TokenEmbedding + (nint)Tokens[column] * _config.HiddenSize;
-        if (_config.Positions == PositionKind.Learned)
-        {
-            var position = _weights.PositionEmbedding + (nint)Positions[column] * _config.HiddenSize;
-            for (var f = start; f < end; f++)
-                panel[f * Lanes] = token[f] + position[f];
+            Panels.ToPanel(rows, Lanes, columns, features, panel + (nint)f * Lanes);
         }
-        else
-            for (var f = start; f < end; f++)
-                panel[f * Lanes] = token[f];
     }
 
     private void LoadAngles(int group)
@@ -107,13 +102,25 @@ internal sealed unsafe partial class CpuDecoder
         }
     }
 
-    private void Normalise(ref Phases phases, float* weight, float* bias, float* target)
+    // A few threads take the norms of all columns each for itself, which costs them less than to wait and to fetch what others have written.
+    private float* Normalise(ref Phases phases, int worker, float* weight, float* bias)
     {
         var panel = (nint)_config.HiddenSize * Lanes;
-        while (phases.Next(Groups, 1, out var group, out _))
-            PanelOps.Norm(
-                _config.Norm, _residual.Pointer + group * panel, weight, bias, _config.HiddenSize, _epsilon, target + group * panel);
-        phases.End();
+        if (NormsAreShared)
+        {
+            while (phases.Next(Groups, 1, out var group, out _))
+                Normalise(group, _normed.Pointer);
+            phases.End();
+            return _normed.Pointer;
+        }
+
+        var own = _normed.Pointer + (nint)worker * MaxColumns * _config.HiddenSize;
+        for (var group = 0; group < Groups; group++)
+            Normalise(group, own);
+        return own;
+
+        void Normalise(int group, float* to) =>
+            PanelOps.Norm(_config.Norm, _residual.Pointer + group * panel, weight, bias, _config.HiddenSize, _epsilon, to + group * panel);
     }
 
     // y ← W·x + bias, or y ← y + W·x + bias. A group of x has xWidth features, of which the first k enter; outputs fill a group of y.
@@ -128,18 +135,18 @@ internal sealed unsafe partial class CpuDecoder
     }
 
     // Queries, keys and values, head by head where there are enough of them: a head goes on to the cache while it is in the core's own.
-    private void ProjectHeads(ref Phases phases, int layer, in DecoderLayer weights, int first, int end)
+    private void ProjectHeads(ref Phases phases, int layer, in DecoderLayer weights, float* x, int first, int end)
     {
         int headDim = _config.HeadDim, width = _config.HiddenSize, count = end - first;
         var together = count >= HeadsPerThread * Threads;
         if (!together)
-            ProjectRows(ref phases, weights, first * headDim, end * headDim);
+            ProjectRows(ref phases, weights, x, first * headDim, end * headDim);
         // One thread for all columns of a head: it writes what positions of a page share.
         while (phases.Next(count, 1, out var item, out _))
         {
             var head = count == _config.NumHeads + 2 * _config.NumKeyValueHeads ? InOrderOfAttention(item) : first + item;
             if (together)
-                HeadRows(weights, head * headDim, (head + 1) * headDim);
+                HeadRows(weights, x, head * headDim, (head + 1) * headDim);
             for (var group = 0; group < Groups; group++)
                 FinishHead(layer, head, group, weights);
         }
@@ -147,18 +154,18 @@ internal sealed unsafe partial class CpuDecoder
         phases.End();
     }
 
-    private void ProjectRows(ref Phases phases, in DecoderLayer weights, int first, int end)
+    private void ProjectRows(ref Phases phases, in DecoderLayer weights, float* x, int first, int end)
     {
         while (phases.Next(end - first, phases.Chunk(end - first, PanelProduct.TileRows), out var from, out var to))
-            HeadRows(weights, first + from, first + to);
+            HeadRows(weights, x, first + from, first + to);
         phases.End();
     }
 
-    private void HeadRows(in DecoderLayer weights, nint from, nint to)
+    private void HeadRows(in DecoderLayer weights, float* x, nint from, nint to)
     {
         var width = _config.HiddenSize;
         PanelProduct.Multiply(
-            weights.Qkv + from * width, width, (int)(to - from), weights.QkvBias == null ? null : weights.QkvBias + from, _normed.Pointer, (nint)width * Lanes,
+            weights.Qkv + from * width, width, (int)(to - from), weights.QkvBias == null ? null : weights.QkvBias + from, x, (nint)width * Lanes,
             _qkv.Pointer + from * Lanes, (nint)_qkvWidth * Lanes, Groups, false);
     }
 
@@ -224,7 +231,7 @@ internal sealed unsafe partial class CpuDecoder
         phases.End();
     }
 
-    private void Activate(ref Phases phases, in DecoderLayer weights)
+    private void Activate(ref Phases phases, in DecoderLayer weights, float* x)
     {
         int width = _config.HiddenSize, outputs = _config.IntermediateSize;
         nint xStride = (nint)width * Lanes, yStride = (nint)_upWidth * Lanes;
@@ -232,9 +239,9 @@ internal sealed unsafe partial class CpuDecoder
         while (phases.Next(outputs, phases.Chunk(outputs, PanelProduct.TileRows), out var from, out var to))
         {
             float* y = _up.Pointer + (nint)from * Lanes, up = y + (nint)outputs * Lanes;
-            UpRows(weights, from, to - from, xStride, y, yStride);
+            UpRows(weights, from, to - from, x, xStride, y, yStride);
             if (gated)
-                UpRows(weights, outputs + from, to - from, xStride, up, yStride);
+                UpRows(weights, outputs + from, to - from, x, xStride, up, yStride);
             for (var group = 0; group < Groups; group++)
             {
                 if (gated)
@@ -247,10 +254,10 @@ internal sealed unsafe partial class CpuDecoder
         phases.End();
     }
 
-    private void UpRows(in DecoderLayer weights, int from, int rows, nint xStride, float* y, nint yStride) =>
+    private void UpRows(in DecoderLayer weights, int from, int rows, float* x, nint xStride, float* y, nint yStride) =>
         PanelProduct.Multiply(
             weights.Up + (nint)from * _config.HiddenSize, _config.HiddenSize, rows, weights.UpBias == null ? null : weights.UpBias + from,
-            _mlpInput.Pointer, xStride, y, yStride, Groups, false);
+            x, xStride, y, yStride, Groups, false);
 
     // The batch goes on with the columns of which logits are wanted: they move to its beginning.
     private void KeepLogitColumns(ref Phases phases)
@@ -261,12 +268,7 @@ internal sealed unsafe partial class CpuDecoder
             for (var i = from; i < to; i++)
             {
                 if (i < _config.HiddenSize)
-                {
                     Gather(_residual.Pointer, _config.HiddenSize, i);
-                    Gather(_normed.Pointer, _config.HiddenSize, i);
-                    if (_config.ParallelResidual)
-                        Gather(_mlpInput.Pointer, _config.HiddenSize, i);
-                }
                 else if (i < _config.HiddenSize + angles)
                     Gather(_rotary.Pointer, angles, i - _config.HiddenSize);
                 else

@@ -25,7 +25,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     private readonly int _queryWidth, _qkvWidth, _upWidth, _logitStride;
     private readonly float _epsilon;
     private readonly NativeBuffer<int> _columns;
-    private readonly NativeBuffer<float> _residual, _normed, _mlpInput, _qkv, _attended, _outputs, _decoded, _up, _rotary, _logitPanels;
+    private readonly NativeBuffer<float> _residual, _normed, _qkv, _attended, _outputs, _decoded, _up, _rotary, _logitPanels;
     private NativeBuffer<int> _tables;
     private NativeBuffer<float> _angles, _scores, _logits;
     private NativeBuffer<nint> _pagePointers;
@@ -46,9 +46,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _epsilon = (float)_config.NormEpsilon;
         _columns = new NativeBuffer<int>(4L * MaxColumns);
         _residual = new NativeBuffer<float>((long)MaxColumns * _config.HiddenSize);
-        _normed = new NativeBuffer<float>((long)MaxColumns * _config.HiddenSize);
-        // Where attention and MLP are parallel, both norms are taken of the same input before attention changes it.
-        _mlpInput = _config.ParallelResidual ? new NativeBuffer<float>((long)MaxColumns * _config.HiddenSize) : _normed;
+        _normed = new NativeBuffer<float>((NormsAreShared ? 1L : threads) * MaxColumns * _config.HiddenSize);
         _qkv = new NativeBuffer<float>((long)MaxColumns * _qkvWidth);
         _attended = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
         _outputs = new NativeBuffer<float>((long)threads * (_queryWidth / _config.NumKeyValueHeads));
@@ -151,10 +149,8 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     {
         _pool.Dispose();
         DisposeSequenceBuffers();
-        foreach (var buffer in new[] { _residual, _normed, _mlpInput, _qkv, _attended, _outputs, _up, _rotary, _logitPanels, _decoded, _logits })
+        foreach (var buffer in new[] { _residual, _normed, _qkv, _attended, _outputs, _up, _rotary, _logitPanels, _decoded, _logits })
             buffer.Dispose();
-        if (_config.ParallelResidual)
-            _mlpInput.Dispose();
         _columns.Dispose();
     }
 
