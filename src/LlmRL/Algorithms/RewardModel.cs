@@ -67,7 +67,8 @@ public sealed record RewardModel : OfflineStage
     {
         using var tokens = new TokenBatch(sequences, model.Device, groups);
         var last = sequences.Select((sequence, b) => (long)tokens.Row(b, sequence.Length - 1)).ToArray();
-        return model.Scores(model.Hidden(tokens).index_select(0, tensor(last).to(model.Device)));
+        using var rows = new RowSelection(tokens, last);
+        return model.Scores(model.Hidden(tokens, rows));
     }
 
     /// <summary>The scores of many sequences at their last tokens, in the order of the sequences, without gradients.</summary>

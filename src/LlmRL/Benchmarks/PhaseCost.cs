@@ -5,7 +5,8 @@ namespace LlmRL.Benchmarks;
 /// <summary>The least work of one step of a phase: what an implementation without waste would compute. Recomputation and padding do not count as useful.</summary>
 /// <remarks>
 /// N samples (of preference pairs: both halves) of P prompt and C completion tokens. Read: S = the blocks over each prompt once, however many samples or halves go on from
-/// it, then over C − 1 tokens of each (the last token is only a target; a reward model reads it), and the head over C (a reward model has none).
+/// it, then over C − 1 tokens of each (the last token is only a target; a reward model reads it), and the head over C (a reward model has none). Of tokens whose outcome no one
+/// reads, a prompt's but for its last and all but a judged sequence's last, the uppermost block gives keys and values alone.
 /// generate: as S, but the head once a prompt and for C − 1 tokens a sample. logprobs: S. sft, reward: 3·S. dpo: S for the reference and 3·S.
 /// grpo, rloo: generate + S for the reference + 3·S. ppo: the same, and the value network's S' + 3·S' without a head.
 /// </remarks>
@@ -14,8 +15,9 @@ public static class PhaseCost
     /// <summary>FLOPs of one step; 0 for start-up.</summary>
     public static double Flops(BenchPhase phase, ModelConfig config, BenchShape shape)
     {
-        double prompt = TransformerCost.Blocks(config, 0, shape.PromptLength), completion = TransformerCost.Blocks(config, shape.PromptLength, shape.Length - 1);
-        double head = TransformerCost.Head(config, shape.CompletionLength), judged = TransformerCost.Blocks(config, shape.PromptLength, shape.Length);
+        double prompt = TransformerCost.Prompt(config, shape.PromptLength), completion = TransformerCost.Blocks(config, shape.PromptLength, shape.Length - 1);
+        double head = TransformerCost.Head(config, shape.CompletionLength), unread = TransformerCost.UnreadBlocks(config, 0, shape.PromptLength);
+        var judged = TransformerCost.UnreadBlocks(config, shape.PromptLength, shape.Length - 1) + TransformerCost.Blocks(config, shape.Length - 1, shape.Length);
         double values = shape.Batch * prompt + shape.Samples * completion, read = values + shape.Samples * head;
         const double update = TransformerCost.TrainingPasses, both = 1 + update;
         return phase switch
@@ -24,7 +26,7 @@ public static class PhaseCost
             BenchPhase.Generate => Generate(config, shape),
             BenchPhase.LogProbs => read,
             BenchPhase.Sft => shape.Samples * update * (prompt + completion + head),
-            BenchPhase.Reward => shape.Samples * update * (prompt + 2 * judged),
+            BenchPhase.Reward => shape.Samples * update * (unread + 2 * judged),
             BenchPhase.Dpo => shape.Samples * both * (prompt + 2 * (completion + head)),
             BenchPhase.Grpo or BenchPhase.Rloo => Generate(config, shape) + both * read,
             BenchPhase.Ppo => Generate(config, shape) + both * (read + values),
@@ -57,7 +59,7 @@ public static class PhaseCost
     {
         if (phase != BenchPhase.Generate)
             return Flops(phase, config, shape) / flopsPerSecond;
-        var seconds = (shape.Batch * (TransformerCost.Blocks(config, 0, shape.PromptLength) + TransformerCost.Head(config, 1))) / flopsPerSecond;
+        var seconds = shape.Batch * (TransformerCost.Prompt(config, shape.PromptLength) + TransformerCost.Head(config, 1)) / flopsPerSecond;
         for (var position = shape.PromptLength; position < shape.Length - 1; position++)
         {
             var flops = shape.Samples * (TransformerCost.Blocks(config, position, position + 1) + TransformerCost.Head(config, 1));
@@ -69,6 +71,6 @@ public static class PhaseCost
     }
 
     private static double Generate(ModelConfig config, BenchShape shape) =>
-        shape.Batch * (TransformerCost.Blocks(config, 0, shape.PromptLength) + TransformerCost.Head(config, 1))
+        shape.Batch * (TransformerCost.Prompt(config, shape.PromptLength) + TransformerCost.Head(config, 1))
         + shape.Samples * (TransformerCost.Blocks(config, shape.PromptLength, shape.Length - 1) + TransformerCost.Head(config, shape.CompletionLength - 1));
 }

@@ -39,6 +39,17 @@ public static class TransformerCost
         return 2 * BlockWeights(config) * (end - start) + 4.0 * config.NumHeads * config.HeadDim * attended;
     }
 
+    /// <summary>The same where no one reads what comes out: the uppermost block gives keys and values alone, which later tokens attend to.</summary>
+    public static double UnreadBlocks(ModelConfig config, int start, int end)
+    {
+        double keysAndValues = 2.0 * config.HiddenSize * 2 * config.NumKeyValueHeads * config.HeadDim, block = 2 * BlockWeights(config) / config.NumLayers;
+        var attention = 4.0 * config.NumHeads * config.HeadDim * Attended(start, end, config.WindowOf(config.NumLayers - 1));
+        return Blocks(config, start, end) - (block - keysAndValues) * (end - start) - attention;
+    }
+
+    /// <summary>FLOPs of a prompt of P tokens through all blocks, forward; of the last one alone is read what comes out.</summary>
+    public static double Prompt(ModelConfig config, int length) => UnreadBlocks(config, 0, length - 1) + Blocks(config, length - 1, length);
+
     /// <summary>FLOPs of the logits of some positions, forward.</summary>
     public static double Head(ModelConfig config, double positions) => 2.0 * config.HiddenSize * config.VocabSize * positions;
 

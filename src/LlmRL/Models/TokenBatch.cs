@@ -143,7 +143,7 @@ public sealed class TokenBatch : IDisposable
         return prefix > 0 ? [new SequenceGroup(prefixRow, prefix, [.. members])] : [.. members.Select(member => new SequenceGroup(member.Row, 0, [member]))];
     }
 
-    private static Tensor OnDevice(long[] values, Device? device)
+    internal static Tensor OnDevice(long[] values, Device? device)
     {
         var onCpu = tensor(values).DetachFromDisposeScope();
         if (device is null || device.type == DeviceType.CPU)

@@ -74,7 +74,7 @@ public sealed class Transformer : IDisposable
     public bool GradientCheckpointing { get; set; }
 
     /// <summary>
-    /// Whether <see cref="Hidden"/> and <see cref="TokenScores"/> run the fused kernels of the CPU, which read float32. Otherwise they compose ATen operators: on other
+    /// Whether <see cref="Hidden(TokenBatch)"/> and <see cref="TokenScores"/> run the fused kernels of the CPU, which read float32. Otherwise they compose ATen operators: on other
     /// devices, in bfloat16, and as the kernels' reference.
     /// </summary>
     internal bool UsesKernels { get => field && Device.type == DeviceType.CPU && DType == ScalarType.Float32 && FusedTransformer.IsSupported; set; } = CpuKernels.AreWanted;
@@ -82,7 +82,7 @@ public sealed class Transformer : IDisposable
     /// <summary>Whether operators use libtorch's fused attention where it has one.</summary>
     internal bool UsesFusedAttention { get => Operators.Attention.UsesFused; set => Operators.Attention.UsesFused = value; }
 
-    /// <summary>Whether sequences that begin alike share rows; otherwise <see cref="Hidden"/> takes such a batch apart. See <see cref="TokenBatch"/>.</summary>
+    /// <summary>Whether sequences that begin alike share rows; otherwise <see cref="Hidden(TokenBatch)"/> takes such a batch apart. See <see cref="TokenBatch"/>.</summary>
     internal bool SharesPrefixes => UsesKernels && FusedTransformer.Shares(Config, Lora());
 
     /// <summary>The language model's head (V, D): the token embedding itself where the two are tied.</summary>
@@ -115,13 +115,23 @@ public sealed class Transformer : IDisposable
     /// <returns>(N, D) of type <see cref="DType"/>, with the autograd graph when the model is trainable and gradients are enabled.</returns>
     public Tensor Hidden(TokenBatch batch)
     {
-        if (batch.MaxLength > Config.ContextLength)
-            throw new BadInputException($"a sequence of {batch.MaxLength} tokens is longer than the model's {Config.ContextLength} positions; shorten prompts or completions, or raise max_position_embeddings.");
+        CheckLength(batch);
         if (batch.HasSharedPrefixes && !SharesPrefixes)
             return Unshared(batch);
         if (UsesKernels)
             return (fused ??= Fused()).Hidden(batch, Lora(), GradientCheckpointing);
         return OperatorHidden(batch, null);
+    }
+
+    /// <summary>The final hidden states of some rows, (R, D): with the CPU's kernels, what only the other rows would need is left out.</summary>
+    /// <param name="batch">N tokens of B sequences.</param>
+    /// <param name="rows">R rows of the batch.</param>
+    public Tensor Hidden(TokenBatch batch, RowSelection rows)
+    {
+        CheckLength(batch);
+        if (rows.Distinct is not { } distinct || !UsesKernels || !FusedTransformer.Selects(Config, Lora()) || (batch.HasSharedPrefixes && !SharesPrefixes))
+            return Hidden(batch).index_select(0, rows.Rows);
+        return (fused ??= Fused()).Hidden(batch, Lora(), GradientCheckpointing, distinct).index_select(0, rows.Places);
     }
 
     /// <summary>The same in ATen operators, handing on what attention reads of the tokens.</summary>
@@ -212,6 +222,12 @@ public sealed class Transformer : IDisposable
     private OperatorTransformer Operators => operators ??= new OperatorTransformer(this, layers, rotary);
 
     private LoraKernels? Lora() => ActiveAdapters is { } adapters ? loraKernels ??= new LoraKernels(adapters) : null;
+
+    private void CheckLength(TokenBatch batch)
+    {
+        if (batch.MaxLength > Config.ContextLength)
+            throw new BadInputException($"a sequence of {batch.MaxLength} tokens is longer than the model's {Config.ContextLength} positions; shorten prompts or completions, or raise max_position_embeddings.");
+    }
 
     /// <summary>Hidden states by way of a batch in which every sequence has rows of its own.</summary>
     private Tensor Unshared(TokenBatch batch)

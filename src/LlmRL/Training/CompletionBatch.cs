@@ -12,7 +12,8 @@ namespace LlmRL.Training;
 public sealed class CompletionBatch : IDisposable
 {
     private readonly TokenBatch tokens;
-    private readonly Tensor rows, targets, cells;
+    private readonly RowSelection rows;
+    private readonly Tensor targets, cells;
     private Tensor hidden = null!;
     private TokenScores scores = null!;
 
@@ -44,7 +45,7 @@ public sealed class CompletionBatch : IDisposable
         }
 
         Count = rowOf.Count;
-        rows = tensor(rowOf.ToArray()).to(device);
+        rows = new RowSelection(tokens, rowOf);
         targets = tensor(targetOf.ToArray()).to(device);
         cells = tensor(cellOf).to(device);
         Mask = new ResponseMask(tensor(mask, [sequences.Length, width]).to(device));
@@ -72,7 +73,7 @@ public sealed class CompletionBatch : IDisposable
     /// <param name="accuracy">Whether <see cref="Accuracy"/> is computed.</param>
     public void Forward(Transformer model, bool train, bool entropy = false, bool accuracy = false)
     {
-        hidden = model.Hidden(tokens).index_select(0, rows);
+        hidden = model.Hidden(tokens, rows);
         scores = TokenScores.Compute(model, hidden.detach(), targets, 1, entropy, train, accuracy);
     }
 
@@ -89,6 +90,7 @@ public sealed class CompletionBatch : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        rows.Dispose();
         tokens.Dispose();
         scores?.Dispose();
     }

@@ -14,7 +14,8 @@ public sealed class PolicyBatch : IDisposable
 {
     private readonly DisposeScope scope;
     private readonly TokenBatch tokens;
-    private readonly Tensor rows, targets, cells;
+    private readonly RowSelection rows;
+    private readonly Tensor targets, cells;
 
     /// <summary>Packs trajectories.</summary>
     /// <param name="trajectories">B trajectories.</param>
@@ -42,7 +43,7 @@ public sealed class PolicyBatch : IDisposable
             }
         }
 
-        rows = tensor(rowOf.ToArray()).to(device);
+        rows = new RowSelection(tokens, rowOf);
         targets = tensor(targetOf.ToArray()).to(device);
         cells = tensor(cellOf).to(device);
         Mask = new ResponseMask(tensor(mask, [trajectories.Count, Width]).to(device));
@@ -103,7 +104,7 @@ public sealed class PolicyBatch : IDisposable
     /// <returns>What carries the loss's gradients back into the policy.</returns>
     public PolicyForward Forward(Transformer policy, double temperature)
     {
-        var hidden = policy.Hidden(tokens).index_select(0, rows);
+        var hidden = policy.Hidden(tokens, rows);
         var scores = TokenScores.Compute(policy, hidden.detach(), targets, temperature, entropy: true, trainable: policy.IsTrainable);
         LogProbs = ToCells(scores.LogProbs);
         Entropies = ToCells(scores.Entropies!);
@@ -111,7 +112,7 @@ public sealed class PolicyBatch : IDisposable
     }
 
     /// <summary>Runs a value network forward; <see cref="Values"/> is filled, with an ordinary autograd graph.</summary>
-    public void ForwardValues(Transformer value) => Values = ToCells(value.Scores(value.Hidden(tokens).index_select(0, rows)));
+    public void ForwardValues(Transformer value) => Values = ToCells(value.Scores(value.Hidden(tokens, rows)));
 
     /// <summary>Copies a (B, T) tensor back into one array per trajectory.</summary>
     public static void Unpad(Tensor padded, IReadOnlyList<Trajectory> trajectories, Action<Trajectory, float[]> store)
@@ -126,6 +127,7 @@ public sealed class PolicyBatch : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        rows.Dispose();
         tokens.Dispose();
         scope.Dispose();
     }

@@ -44,6 +44,17 @@ public sealed class CostTests
         Assert.Equal(2 * Multiplications(config, start, end), TransformerCost.Blocks(config, start, end));
     }
 
+    [Fact]
+    public void What_is_not_read_costs_the_upper_layer_its_keys_and_values()
+    {
+        // With one layer, nothing else.
+        Assert.Equal(3 * 2 * 4 * (2 + 2), TransformerCost.UnreadBlocks(Config with { NumLayers = 1 }, 4, 7));
+        // The window of the upper layer is the one that falls away.
+        var windowed = Config with { Window = new AttentionWindow(2, new([false, true])) };
+        Assert.Equal(TransformerCost.Blocks(Config with { NumLayers = 1 }, 0, 9) + 9 * 32, TransformerCost.UnreadBlocks(windowed, 0, 9));
+        Assert.Equal(216 + 232 + 432, TransformerCost.Prompt(Config, 3));
+    }
+
     [Theory]
     [InlineData("A.json", 3_426_560)]
     [InlineData("B.json", 29_499_904)]
@@ -62,14 +73,15 @@ public sealed class CostTests
     [Fact]
     public void Phases_by_hand()
     {
-        // Blocks: 336 a token, 32 a key: positions 0…3 cost 368, 400, 432, 464, position 4 496. The head: 40 a position.
-        const double prompt = 368 + 400 + 40, decoded = 432 + 464 + 2 * 40, own = 432 + 464;
+        // Blocks: 336 a token, 32 a key: positions 0…3 cost 368, 400, 432, 464, position 4 496. The head: 40 a position. A position that is not read costs half of that, and
+        // 2·4·(2 + 2) = 32 for the upper layer's key and value: 216, 232, 248, 264. Of a prompt's two the first is not read, of a judged sequence all but the last.
+        const double prompt = 216 + 400 + 40, decoded = 432 + 464 + 2 * 40, own = 432 + 464;
         // Two samples, or the halves of a pair, share the prompt.
-        const double read = 368 + 400 + 2 * (own + 3 * 40), values = 368 + 400 + 2 * own;
+        const double read = 216 + 400 + 2 * (own + 3 * 40), values = 216 + 400 + 2 * own;
         Assert.Equal(prompt + 2 * decoded, Flops(BenchPhase.Generate));
         Assert.Equal(read, Flops(BenchPhase.LogProbs));
-        Assert.Equal(2 * 3 * (368 + 400 + own + 3 * 40), Flops(BenchPhase.Sft));
-        Assert.Equal(2 * 3 * (values + 2 * 496), Flops(BenchPhase.Reward));
+        Assert.Equal(2 * 3 * (216 + 400 + own + 3 * 40), Flops(BenchPhase.Sft));
+        Assert.Equal(2 * 3 * (216 + 232 + 2 * (248 + 264 + 496)), Flops(BenchPhase.Reward));
         Assert.Equal(2 * 4 * read, Flops(BenchPhase.Dpo));
         Assert.Equal(prompt + 2 * decoded + 4 * read, Flops(BenchPhase.Grpo));
         Assert.Equal(Flops(BenchPhase.Grpo), Flops(BenchPhase.Rloo));
@@ -88,7 +100,7 @@ public sealed class CostTests
     public void Decoding_takes_the_longer_of_computing_and_reading()
     {
         // Two samples at positions 2 and 3. Weights: (168 + 20)·4 = 752 bytes; keys and values: 2 layers · 2 · 2 numbers of 3 bytes = 24 bytes a key and sample.
-        const double prompt = 368 + 400 + 40;
+        const double prompt = 216 + 400 + 40;
         var flops = new[] { 2 * (432.0 + 40), 2 * (464.0 + 40) };
         var bytes = new[] { 752 + 2 * 3 * 24.0, 752 + 2 * 4 * 24.0 };
         Assert.Equal(752, TransformerCost.WeightBytes(Config));

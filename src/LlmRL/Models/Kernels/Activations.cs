@@ -95,22 +95,40 @@ internal unsafe struct LayerActivations
 internal sealed unsafe class Activations : IDisposable
 {
     private readonly LayerActivations[] _layers;
+    private readonly int _rows, _readRows;
+    private LayerActivations _tail;
     private readonly BufferLease _memory;
     private readonly LoraKernels? _lora;
 
-    public Activations(BlockShape shape, int rows, bool keep, LoraKernels? lora = null, bool inputsOnly = false)
+    /// <summary>Borrows the memory.</summary>
+    /// <param name="shape">The widths.</param>
+    /// <param name="rows">N.</param>
+    /// <param name="keep">Whether a backward pass follows.</param>
+    /// <param name="lora">The adapters.</param>
+    /// <param name="inputsOnly">Whether it computes layers again.</param>
+    /// <param name="readRows">R: rows whose final hidden states are read; null: all.</param>
+    public Activations(BlockShape shape, int rows, bool keep, LoraKernels? lora = null, bool inputsOnly = false, int? readRows = null)
     {
         (Kept, InputsOnly, _lora) = (keep, keep && inputsOnly, lora);
+        (_rows, _readRows) = (rows, readRows ?? rows);
         var layers = shape.Config.NumLayers;
         _layers = new LayerActivations[layers + 1];
         // Once to count, once to hand out.
-        Floats = (long)Assign(null, shape, rows, layers) / sizeof(float);
+        Floats = (long)Assign(null, shape, layers) / sizeof(float);
         _memory = new BufferLease(Floats);
-        Assign(_memory.Pointer, shape, rows, layers);
+        Assign(_memory.Pointer, shape, layers);
     }
 
     /// <summary>How many floats they take.</summary>
     public long Floats { get; }
+
+    /// <summary>What follows a layer's attention: its activations, or, of the uppermost layer where not all rows are read, those of the R rows that are.</summary>
+    public ref LayerActivations AfterAttention(int layer)
+    {
+        if (_readRows < _rows && layer == _layers.Length - 2)
+            return ref _tail;
+        return ref _layers[layer];
+    }
 
     /// <summary>Whether a backward pass will read them.</summary>
     public bool Kept { get; }
@@ -123,8 +141,9 @@ internal sealed unsafe class Activations : IDisposable
 
     public void Dispose() => _memory.Dispose();
 
-    private float* Assign(float* at, BlockShape shape, int rows, int layers)
+    private float* Assign(float* at, BlockShape shape, int layers)
     {
+        var rows = _rows;
         float* Take(int width)
         {
             var taken = at;
@@ -142,6 +161,9 @@ internal sealed unsafe class Activations : IDisposable
                 continue;
             }
 
+            // Above the uppermost attention.
+            if (i == layers)
+                rows = _readRows;
             var shares = i > 0 && InputsOnly;
             if (shares)
                 layer = _layers[0];
@@ -159,13 +181,32 @@ internal sealed unsafe class Activations : IDisposable
             layer.HeadInverse = shape.Config.QkNorm ? Take(shape.TurningHeads) : null;
             layer.LogSumExp = Take(shape.Config.NumHeads);
             layer.Mixed = Take(shape.Mixed);
+            // Where layers share memory, that of the others has all rows.
+            if (i == layers - 1 && Kept && !InputsOnly)
+                rows = _readRows;
             layer.Middle = Kept ? Take(shape.Width) : layer.X;
             layer.MiddleInverse = Take(1);
             layer.MiddleMean = hasMean ? Take(1) : null;
             layer.Up = Kept ? Take(shape.Up) : null;
         }
 
+        if (_readRows < _rows)
+            TakeTail();
         return at;
+
+        // Its input and attention's output, gathered; the rest lies where that of the layer does.
+        void TakeTail()
+        {
+            _tail = _layers[layers - 1];
+            rows = _readRows;
+            _tail.X = Take(shape.Width);
+            _tail.Mixed = Take(shape.Mixed);
+            if (Kept)
+                return;
+            // All layers share their memory, which other threads still gather from.
+            _tail.Middle = _tail.X;
+            _layers[layers].X = _tail.X;
+        }
 
         void TakeLora(ref LayerActivations layer, int index)
         {

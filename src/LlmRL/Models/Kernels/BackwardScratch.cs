@@ -26,7 +26,7 @@ internal unsafe struct BackwardScratch
             return taken;
         }
 
-        (_width, _headWidth, _tiles) = (shape.Width, inputs.Config.HeadDim, inputs.Tiles.Count);
+        (_width, _headWidth, _tiles) = (shape.Width, inputs.Config.HeadDim, Math.Max(inputs.Tiles.Count, inputs.ReadTiles.Count));
         X = Take(rows * _width);
         Middle = Take(rows * _width);
         long panelRows = FeatureStrides.PanelRows(inputs.Rows);
@@ -39,7 +39,7 @@ internal unsafe struct BackwardScratch
         _qkv = Take(2 * _qkvFloats);
         _partials = Take((2L * inputs.Config.NumLayers + 1) * _tiles * 2 * _width);
         _headPartials = Take(inputs.Config.QkNorm ? (long)inputs.Config.NumLayers * _tiles * 2 * _headWidth : 0);
-        _ownFloats = Lanes.RoundUp(inputs.Tiles.Size * Math.Max(shape.Width, shape.Inner));
+        _ownFloats = Lanes.RoundUp(inputs.LargestTile * Math.Max(shape.Width, shape.Inner));
         _ownFloats = Math.Max(_ownFloats, WeightGradient.ScratchFloats);
         _ownFloats = Math.Max(_ownFloats, CausalAttention.ScratchFloats(inputs.MaxLength, _headWidth));
         _own = Take(KernelTeam.Threads * _ownFloats);
@@ -50,12 +50,14 @@ internal unsafe struct BackwardScratch
             LoraOutput = Take(rows * lora.Kernels.Width(LoraPlace.Output));
             LoraUp = Take(rows * lora.Kernels.Width(LoraPlace.Up));
             LoraDown = Take(rows * lora.Kernels.Width(LoraPlace.Down));
-            _spareFloats = lora.Drops ? Lanes.RoundUp(inputs.Tiles.Size * Math.Max(shape.Width, Math.Max(shape.Inner, shape.Mixed))) : 0;
+            _spareFloats = lora.Drops ? Lanes.RoundUp(inputs.LargestTile * Math.Max(shape.Width, Math.Max(shape.Inner, shape.Mixed))) : 0;
             _spare = Take(KernelTeam.Threads * _spareFloats);
         }
 
         if (inputs.Lora is { Drops: true } || inputs.KeepsPanels)
             MixedInput = Take(panelRows * shape.Mixed);
+        AllMiddle = inputs.Read is null ? Middle : Take(rows * _width);
+        AllMixed = inputs.Read is null ? Mixed : Take(rows * shape.Mixed);
 
         floats = at - start;
     }
@@ -68,6 +70,9 @@ internal unsafe struct BackwardScratch
 
     /// <summary>Gradient of attention's output, (N, H·E).</summary>
     public readonly float* Mixed;
+
+    /// <summary><see cref="Middle"/> and <see cref="Mixed"/> of the uppermost layer, which are of the R rows that are read, in all N rows; the same where all are.</summary>
+    public readonly float* AllMiddle, AllMixed;
 
     /// <summary>The input of the MLP's last layer, (N, F).</summary>
     public readonly float* Gated;

@@ -203,6 +203,9 @@ internal unsafe struct AttentionTask
     /// <summary>Query heads of the group, E, H.</summary>
     public int Heads, HeadDim, TotalHeads;
 
+    /// <summary>Of each row of the batch whether its output is read; null: all are. Blocks of queries of which none is are left out where attention goes by panels.</summary>
+    public bool[]? Read;
+
     /// <summary>Keys that a query sees, up to and including its own.</summary>
     public int Window;
 
@@ -214,6 +217,9 @@ internal unsafe struct AttentionTask
 
     /// <summary>T of a sequence that is a group of its own.</summary>
     public readonly int Length => Sequences.Members[0].Length;
+
+    /// <summary>Whether none of some rows' outputs is read.</summary>
+    public readonly bool Skips(int row, int rows) => Read is not null && !Read.AsSpan(row, rows).Contains(true);
 
     /// <summary>The first key that a query sees.</summary>
     public readonly int FirstKey(int query) => Math.Max(0, query - Window + 1);

@@ -10,22 +10,26 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
     /// <summary>Whether the kernels can be used: they call BLAS from threads of their own.</summary>
     public static bool IsSupported => Blas.IsDirect;
 
+    /// <summary>Whether the uppermost layer may leave rows out: dropout knows them by their number.</summary>
+    public static bool Selects(ModelConfig config, LoraKernels? lora) => config.NumLayers > 0 && lora is not { Drops: true };
+
     /// <summary>Whether sequences may share rows: their attention goes by panels, and no row depends on the sequence that it is in.</summary>
     public static bool Shares(ModelConfig config, LoraKernels? lora) =>
         PanelAttention.Fits(config.HeadDim) && config.RopeScaling?.Kind != RopeScalingKind.Dynamic && lora is not { Drops: true };
 
-    /// <summary>The final hidden states, (N, D). Where gradients are wanted, one backward pass may follow.</summary>
+    /// <summary>The final hidden states, (N, D), or those of some rows. Where gradients are wanted, one backward pass may follow.</summary>
     /// <param name="batch">The tokens.</param>
     /// <param name="lora">The adapters that apply; null: none.</param>
     /// <param name="checkpoints">Whether only layers' inputs are kept for the backward pass; see <see cref="Transformer.GradientCheckpointing"/>.</param>
-    public Tensor Hidden(TokenBatch batch, LoraKernels? lora, bool checkpoints)
+    /// <param name="read">The rows, ascending; null: all.</param>
+    public Tensor Hidden(TokenBatch batch, LoraKernels? lora, bool checkpoints, int[]? read = null)
     {
         using var scope = NewDisposeScope();
         var keep = (lora?.IsTrainable ?? gradients is not null) && is_grad_enabled();
         var angles = rotary?.For(batch);
-        var inputs = Inputs(batch, angles, lora?.Pass(batch.Sequences, keep));
-        var output = empty([batch.Count, weights.Config.HiddenSize], dtype: ScalarType.Float32);
-        var activations = new Activations(inputs.Shape, inputs.Rows, keep, lora, checkpoints);
+        var inputs = Inputs(batch, angles, lora?.Pass(batch.Sequences, keep), read);
+        var output = empty([inputs.ReadCount, weights.Config.HiddenSize], dtype: ScalarType.Float32);
+        var activations = new Activations(inputs.Shape, inputs.Rows, keep, lora, checkpoints, inputs.ReadCount);
         var target = (nint)NativeTorch.DataPointer(output);
         KernelTeam.Run(TransformerForward.ScratchFloats(inputs), scratch => new TransformerForward(inputs, activations, (float*)target, (float*)scratch));
         if (!keep)
@@ -55,7 +59,7 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
         }
     }
 
-    private KernelInputs Inputs(TokenBatch batch, RotaryAngles? angles, LoraPass? lora)
+    private KernelInputs Inputs(TokenBatch batch, RotaryAngles? angles, LoraPass? lora, int[]? read)
     {
         foreach (var sequence in batch.Sequences)
             foreach (var id in sequence)
@@ -73,6 +77,7 @@ internal sealed unsafe class FusedTransformer(DecoderWeights weights, DecoderWei
             Positions = (long*)NativeTorch.DataPointer(batch.Positions),
             Groups = batch.Groups,
             Rows = batch.Count,
+            Read = read,
             MaxLength = batch.MaxLength,
         };
     }

@@ -5,6 +5,8 @@ namespace LlmRL.Models.Kernels;
 /// <summary>What a pass over packed rows reads besides activations: weights, rotary tables, tokens.</summary>
 internal sealed unsafe class KernelInputs
 {
+    private bool[]? readMarks;
+
     /// <summary>The weights.</summary>
     public required DecoderWeights Weights { get; init; }
 
@@ -35,6 +37,14 @@ internal sealed unsafe class KernelInputs
     /// <summary>N.</summary>
     public required int Rows { get; init; }
 
+    /// <summary>
+    /// Rows whose final hidden states are read, ascending; null: all. Of the others the uppermost layer gives keys and values alone: what follows its attention is of R rows that lie together.
+    /// </summary>
+    public int[]? Read { get; init; }
+
+    /// <summary>R.</summary>
+    public int ReadCount => Read?.Length ?? Rows;
+
     /// <summary>Length of the longest sequence.</summary>
     public required int MaxLength { get; init; }
 
@@ -49,6 +59,15 @@ internal sealed unsafe class KernelInputs
 
     /// <summary>How the rows are cut.</summary>
     public RowTiles Tiles => new(Rows);
+
+    /// <summary>How those are cut that are read.</summary>
+    public RowTiles ReadTiles => new(ReadCount);
+
+    /// <summary>Most rows of a tile.</summary>
+    public int LargestTile => Math.Max(Tiles.Size, ReadTiles.Size);
+
+    /// <summary>Whether what follows a layer's attention is of the rows alone that are read.</summary>
+    public bool IsSparse(int layer) => Read is not null && layer >= Config.NumLayers - 1;
 
     /// <summary>Attention falls into this many tasks: groups of sequences times key/value heads.</summary>
     public int AttentionTasks => Groups.Count * Config.NumKeyValueHeads;
@@ -67,12 +86,21 @@ internal sealed unsafe class KernelInputs
             Output = layer.Mixed + head * width,
             LogSumExp = layer.LogSumExp + head,
             Window = Config.WindowOf(index),
+            Read = IsSparse(index) ? readMarks ??= Marks() : null,
             Heads = shared,
             HeadDim = width,
             TotalHeads = Config.NumHeads,
             RowStride = Shape.Qkv,
             OutputStride = Shape.Mixed,
         };
+    }
+
+    private bool[] Marks()
+    {
+        var marks = new bool[Rows];
+        foreach (var row in Read!)
+            marks[row] = true;
+        return marks;
     }
 
     /// <summary>Turns the queries and keys of some rows, forwards or back.</summary>

@@ -72,6 +72,8 @@ internal static unsafe class PanelAttention
             for (var start = 0; start < length; start += BlockRows)
             {
                 var block = new Block(task, position + start, Math.Min(BlockRows, length - start));
+                if (task.Skips(firstRow + start, block.Rows))
+                    continue;
                 long row = firstRow + start;
                 var sums = task.LogSumExp + row * task.TotalHeads + head;
                 Multiply(task.Query + row * task.RowStride + head * task.HeadDim, task.RowStride, layout, block, keys, scores);
@@ -227,6 +229,13 @@ internal static unsafe class PanelAttention
                 {
                     var block = new Block(_task, position + start, Math.Min(BlockRows, length - start));
                     long row = firstRow + start, at = row * _task.RowStride + head * width, outputAt = row * _task.OutputStride + head * width;
+                    if (_task.Skips(firstRow + start, block.Rows))
+                    {
+                        for (var i = 0; i < block.Rows; i++)
+                            new Span<float>(_gradQuery + at + (long)i * _task.RowStride, width).Clear();
+                        continue;
+                    }
+
                     float* query = _task.Query + at, output = _task.Output + outputAt, dOutput = _gradOutput + outputAt;
                     Multiply(query, _task.RowStride, layout, block, _keys, scores);
                     Multiply(dOutput, _task.OutputStride, layout, block, _values, gradScores);

@@ -13,7 +13,7 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
     private const int EmbeddingColumns = 32;
     private readonly KernelInputs _inputs;
     private readonly BlockShape _shape;
-    private readonly RowTiles _tiles;
+    private readonly RowTiles _tiles, _readTiles;
     private readonly Activations _activations;
     private readonly DecoderWeights? _gradients;
     private readonly LoraPass? _lora;
@@ -26,11 +26,11 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
     /// <summary>Prepares a pass.</summary>
     /// <param name="inputs">Weights, gradients and tokens of the forward pass.</param>
     /// <param name="activations">What the forward pass left.</param>
-    /// <param name="gradOutput">(N, D).</param>
+    /// <param name="gradOutput">(R, D).</param>
     /// <param name="scratch"><see cref="ScratchFloats"/> floats.</param>
     public TransformerBackward(KernelInputs inputs, Activations activations, float* gradOutput, float* scratch)
     {
-        (_inputs, _shape, _tiles, _activations) = (inputs, inputs.Shape, inputs.Tiles, activations);
+        (_inputs, _shape, _tiles, _readTiles, _activations) = (inputs, inputs.Shape, inputs.Tiles, inputs.ReadTiles, activations);
         _gradOutput = gradOutput;
         (_gradients, _lora) = (inputs.Gradients, inputs.Lora);
         if (_gradients is null && _lora is null)
@@ -53,11 +53,13 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
         while (phases.Next(_panels.Tasks, 1, out var part, out _))
             _panels.Run(part, attention: -1, rest: layers - 1);
         phases.End();
-        while (phases.Next(_tiles.Count, 1, out var tile, out _))
+        while (phases.Next(_readTiles.Count, 1, out var tile, out _))
         {
             FinalNorm(tile);
             if (layers > 0)
                 UpperHalf(layers - 1, tile, worker);
+            if (_inputs.Read is { } read)
+                Spread(read, tile);
         }
 
         phases.End();
@@ -96,7 +98,10 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
     private float* AttentionResidual => _inputs.Config.ParallelResidual ? _scratch.X : _scratch.Middle;
 
     /// <summary>How the inputs of the weights lie in the scratch memory, which only the weights' gradients read.</summary>
-    private FeatureStrides Strides(int width) => _inputs.KeepsPanels ? FeatureStrides.Panels(_inputs.Rows) : FeatureStrides.Rows(width);
+    private FeatureStrides Strides(int width, int rows) => _inputs.KeepsPanels ? FeatureStrides.Panels(rows) : FeatureStrides.Rows(width);
+
+    /// <summary>Rows of what follows a layer's attention.</summary>
+    private int RowsAfter(int layer) => _inputs.IsSparse(layer) ? _inputs.ReadCount : _inputs.Rows;
 
     private List<WeightGradient> WeightTasks(int layer)
     {
@@ -106,17 +111,18 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
         if (layer < layers)
         {
             ref var g = ref _gradients!.Layers[layer];
-            WeightGradient.Cut(tasks, _scratch.Up, _shape.Up, _shape.Up, _scratch.MiddleNormalised, _shape.Width, Strides(_shape.Width), g.Up, g.UpBias, rows);
-            WeightGradient.Cut(tasks, _scratch.X, _shape.Width, _shape.Width, _scratch.Gated, _shape.Inner, Strides(_shape.Inner), g.Down, g.DownBias, rows);
-            WeightGradient.Cut(
-                tasks, AttentionResidual, _shape.Width, _shape.Width, _inputs.KeepsPanels ? _scratch.MixedInput : _activations[layer].Mixed, _shape.Mixed, Strides(_shape.Mixed), g.Output, g.OutputBias, rows);
+            var after = RowsAfter(layer);
+            WeightGradient.Cut(tasks, _scratch.Up, _shape.Up, _shape.Up, _scratch.MiddleNormalised, _shape.Width, Strides(_shape.Width, after), g.Up, g.UpBias, after);
+            WeightGradient.Cut(tasks, _scratch.X, _shape.Width, _shape.Width, _scratch.Gated, _shape.Inner, Strides(_shape.Inner, after), g.Down, g.DownBias, after);
+            var mixed = _inputs.KeepsPanels ? _scratch.MixedInput : _activations.AfterAttention(layer).Mixed;
+            WeightGradient.Cut(tasks, AttentionResidual, _shape.Width, _shape.Width, mixed, _shape.Mixed, Strides(_shape.Mixed, after), g.Output, g.OutputBias, after);
         }
 
         var above = layer == layers ? 0 : layer + 1;
         if (above < layers)
         {
             ref var g = ref _gradients!.Layers[above];
-            WeightGradient.Cut(tasks, _scratch.Qkv(above), _shape.Qkv, _shape.Qkv, _scratch.Normalised, _shape.Width, Strides(_shape.Width), g.Qkv, g.QkvBias, rows);
+            WeightGradient.Cut(tasks, _scratch.Qkv(above), _shape.Qkv, _shape.Qkv, _scratch.Normalised, _shape.Width, Strides(_shape.Width, rows), g.Qkv, g.QkvBias, rows);
         }
 
         return tasks;
@@ -128,10 +134,11 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
         var (tasks, rows, layers, kernels) = (new List<WeightGradient>(), _inputs.Rows, _inputs.Config.NumLayers, _lora!.Kernels);
         if (layer < layers)
         {
-            ref var a = ref _activations[layer];
-            kernels[layer, LoraPlace.Up]?.Cut(tasks, _scratch.Up, _scratch.MiddleNormalised, a.LoraUp, _scratch.LoraUp, rows);
-            kernels[layer, LoraPlace.Down]?.Cut(tasks, _scratch.X, _scratch.Gated, a.LoraDown, _scratch.LoraDown, rows);
-            kernels[layer, LoraPlace.Output]?.Cut(tasks, AttentionResidual, _lora.Drops ? _scratch.MixedInput : a.Mixed, a.LoraOutput, _scratch.LoraOutput, rows);
+            ref var a = ref _activations.AfterAttention(layer);
+            var after = RowsAfter(layer);
+            kernels[layer, LoraPlace.Up]?.Cut(tasks, _scratch.Up, _scratch.MiddleNormalised, a.LoraUp, _scratch.LoraUp, after);
+            kernels[layer, LoraPlace.Down]?.Cut(tasks, _scratch.X, _scratch.Gated, a.LoraDown, _scratch.LoraDown, after);
+            kernels[layer, LoraPlace.Output]?.Cut(tasks, AttentionResidual, _lora.Drops ? _scratch.MixedInput : a.Mixed, a.LoraOutput, _scratch.LoraOutput, after);
         }
 
         var above = layer == layers ? 0 : layer + 1;
@@ -140,9 +147,32 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
         return tasks;
     }
 
+    /// <summary>The gradients that go on below the uppermost layer's output projection, in the rows of all tokens; those of rows that are not read are 0.</summary>
+    private void Spread(int[] read, int tile)
+    {
+        var (start, rows) = _readTiles[tile];
+        var next = start == 0 ? 0L : read[start - 1] + 1;
+        for (long i = start; i < start + rows; i++)
+        {
+            Fill(next, read[i]);
+            next = read[i] + 1;
+            new ReadOnlySpan<float>(_scratch.Middle + i * _shape.Width, _shape.Width).CopyTo(new Span<float>(_scratch.AllMiddle + read[i] * (long)_shape.Width, _shape.Width));
+            new ReadOnlySpan<float>(_scratch.Mixed + i * _shape.Mixed, _shape.Mixed).CopyTo(new Span<float>(_scratch.AllMixed + read[i] * (long)_shape.Mixed, _shape.Mixed));
+        }
+
+        if (tile == _readTiles.Count - 1)
+            Fill(next, _inputs.Rows);
+
+        void Fill(long from, long to)
+        {
+            new Span<float>(_scratch.AllMiddle + from * _shape.Width, (int)(to - from) * _shape.Width).Clear();
+            new Span<float>(_scratch.AllMixed + from * _shape.Mixed, (int)(to - from) * _shape.Mixed).Clear();
+        }
+    }
+
     private void FinalNorm(int tile)
     {
-        var (start, rows) = _tiles[tile];
+        var (start, rows) = _readTiles[tile];
         ref var a = ref _activations[_inputs.Config.NumLayers];
         var at = (long)start * _shape.Width;
         if (!_inputs.Config.FinalNorm)
@@ -151,7 +181,7 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
             return;
         }
 
-        Norm(2 * _inputs.Config.NumLayers, tile, new NormGradient
+        Norm(2 * _inputs.Config.NumLayers, tile, rows, new NormGradient
         {
             X = a.X + at,
             Weight = _inputs.Weights.FinalNorm,
@@ -165,19 +195,19 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
     /// <summary>From the gradient of a layer's output to that of attention's output: MLP, second norm, output projection.</summary>
     private void UpperHalf(int layer, int tile, int worker)
     {
-        var (start, rows) = _tiles[tile];
-        ref var a = ref _activations[layer];
+        var (start, rows) = _inputs.IsSparse(layer) ? _readTiles[tile] : _tiles[tile];
+        ref var a = ref _activations.AfterAttention(layer);
         ref var w = ref _inputs.Weights.Layers[layer];
         long row = start, at = row * _shape.Width;
         float* own = _scratch.Own(worker), gradUp = _scratch.Up + row * _shape.Up;
-        FeatureStrides narrow = Strides(_shape.Width), inner = Strides(_shape.Inner);
+        FeatureStrides narrow = Strides(_shape.Width, RowsAfter(layer)), inner = Strides(_shape.Inner, RowsAfter(layer));
         float* gated = _scratch.Gated + row * inner.Row, middle = _scratch.MiddleNormalised + row * narrow.Row, mixed = a.Mixed + row * _shape.Mixed;
         Products.InputGradient(_scratch.X + at, rows, _shape.Width, w.Down, _panels.Down, _shape.Inner, own);
         _lora?.AddInputGradient(layer, LoraPlace.Down, start, rows, _scratch.X + at, _scratch.LoraDown, own, _scratch.Spare(worker), _shape.Inner);
         Gates.Backward(_inputs.Config.Mlp, a.Up + row * _shape.Up, own, rows, _shape.Inner, gradUp, gated, inner);
         Products.InputGradient(gradUp, rows, _shape.Up, w.Up, _panels.Up, _shape.Width, own);
         _lora?.AddInputGradient(layer, LoraPlace.Up, start, rows, gradUp, _scratch.LoraUp, own, _scratch.Spare(worker), _shape.Width);
-        Norm(2 * layer + 1, tile, new NormGradient
+        Norm(2 * layer + 1, tile, rows, new NormGradient
         {
             X = (_inputs.Config.ParallelResidual ? a.X : a.Middle) + at,
             Weight = w.MlpNorm,
@@ -192,7 +222,7 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
         });
         Products.InputGradient(AttentionResidual + at, rows, _shape.Width, w.Output, _panels.Output, _shape.Mixed, _scratch.Mixed + row * _shape.Mixed);
         if (_inputs.KeepsPanels)
-            Panels.Columns(mixed, _shape.Mixed, rows, _shape.Mixed / Lanes.Width, _scratch.MixedInput + row * Lanes.Width, Strides(_shape.Mixed).Group);
+            Panels.Columns(mixed, _shape.Mixed, rows, _shape.Mixed / Lanes.Width, _scratch.MixedInput + row * Lanes.Width, narrow.Group);
         if (_lora is null)
             return;
         _lora.AddInputGradient(layer, LoraPlace.Output, start, rows, AttentionResidual + at, _scratch.LoraOutput, _scratch.Mixed + row * _shape.Mixed, _scratch.Spare(worker), _shape.Mixed);
@@ -214,7 +244,7 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
             Key = row + (config.NumHeads + group) * width,
             Value = row + (config.NumHeads + config.NumKeyValueHeads + group) * width,
         };
-        CausalAttention.Backward(task, _scratch.Mixed + head, gradient, _scratch.Own(worker));
+        CausalAttention.Backward(task, (_inputs.IsSparse(layer) ? _scratch.AllMixed : _scratch.Mixed) + head, gradient, _scratch.Own(worker));
     }
 
     /// <summary>From the gradient of queries, keys and values to that of the layer's input: rotation, projection, first norm.</summary>
@@ -225,12 +255,12 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
         ref var w = ref _inputs.Weights.Layers[layer];
         var at = (long)start * _shape.Width;
         var own = _scratch.Own(worker);
-        var strides = Strides(_shape.Width);
+        var strides = Strides(_shape.Width, _inputs.Rows);
         _inputs.Rotate(_scratch.Qkv(layer), start, rows, back: true);
         HeadNorms(layer, tile);
         Products.InputGradient(_scratch.Qkv(layer) + (long)start * _shape.Qkv, rows, _shape.Qkv, w.Qkv, _panels.Qkv, _shape.Width, own);
         _lora?.AddInputGradient(layer, LoraPlace.Qkv, start, rows, _scratch.Qkv(layer) + (long)start * _shape.Qkv, _scratch.LoraQkv, own, _scratch.Spare(worker), _shape.Width);
-        Norm(2 * layer, tile, new NormGradient
+        Norm(2 * layer, tile, rows, new NormGradient
         {
             X = a.X + at,
             Weight = w.AttentionNorm,
@@ -238,7 +268,7 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
             Mean = a.Mean == null ? null : a.Mean + start,
             Inverse = a.Inverse + start,
             GradOutput = own,
-            Residual = _scratch.Middle + at,
+            Residual = (_inputs.IsSparse(layer) ? _scratch.AllMiddle : _scratch.Middle) + at,
             GradInput = _scratch.X + at,
             Output = _scratch.Normalised + start * strides.Row,
             OutputStrides = strides,
@@ -256,9 +286,8 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
         _inputs.NormaliseHeadsBackward(layer, _activations[layer], _scratch.Qkv(layer), start, rows, partial);
     }
 
-    private void Norm(int index, int tile, NormGradient gradient)
+    private void Norm(int index, int tile, int rows, NormGradient gradient)
     {
-        var (_, rows) = _tiles[tile];
         var partial = _scratch.NormPartial(index, tile);
         new Span<float>(partial, 2 * _shape.Width).Clear();
         gradient.GradWeight = partial;
@@ -313,7 +342,8 @@ internal sealed unsafe partial class TransformerBackward : IParallelBody
             bias = second == 0 ? g.AttentionNormBias : g.MlpNormBias;
         }
 
-        for (var tile = 0; tile < _tiles.Count; tile++)
+        var tiles = _inputs.IsSparse(layer) && index > 2 * (_inputs.Config.NumLayers - 1) ? _readTiles : _tiles;
+        for (var tile = 0; tile < tiles.Count; tile++)
             AddPair(_scratch.NormPartial(index, tile), _shape.Width, weight, bias);
         if (layer == _inputs.Config.NumLayers || second == 1 || !_inputs.Config.QkNorm)
             return;

@@ -12,7 +12,7 @@ internal sealed unsafe class TransformerForward : IParallelBody
 {
     private readonly KernelInputs _inputs;
     private readonly BlockShape _shape;
-    private readonly RowTiles _tiles;
+    private readonly RowTiles _tiles, _readTiles;
     private readonly Activations _activations;
     private readonly WeightPanels _panels;
     private readonly float* _output, _scratch;
@@ -20,11 +20,11 @@ internal sealed unsafe class TransformerForward : IParallelBody
     /// <summary>Prepares a pass.</summary>
     /// <param name="inputs">Weights and tokens.</param>
     /// <param name="activations">Receives what the backward pass needs.</param>
-    /// <param name="output">Receives the final hidden states, (N, D); null where only layers are computed again.</param>
+    /// <param name="output">Receives the final hidden states, (R, D); null where only layers are computed again.</param>
     /// <param name="scratch"><see cref="ScratchFloats"/> floats.</param>
     public TransformerForward(KernelInputs inputs, Activations activations, float* output, float* scratch)
     {
-        (_inputs, _shape, _tiles, _activations) = (inputs, inputs.Shape, inputs.Tiles, activations);
+        (_inputs, _shape, _tiles, _readTiles, _activations) = (inputs, inputs.Shape, inputs.Tiles, inputs.ReadTiles, activations);
         _output = output;
         _scratch = scratch;
         _panels = new WeightPanels(inputs.Weights, forward: true, scratch + KernelTeam.Threads * WorkerFloats(inputs));
@@ -67,8 +67,10 @@ internal sealed unsafe class TransformerForward : IParallelBody
                 else
                     _panels.Run(task - _inputs.AttentionTasks, attention: layer + 1, rest: layer);
             phases.End();
-            while (phases.Next(_tiles.Count, 1, out var tile, out _))
+            while (phases.Next(Tiles(layer).Count, 1, out var tile, out _))
             {
+                if (_inputs.IsSparse(layer))
+                    Gather(layer, tile);
                 FinishLayer(layer, tile, own, again: false);
                 BeginLayer(layer + 1, tile, own);
             }
@@ -77,10 +79,25 @@ internal sealed unsafe class TransformerForward : IParallelBody
         }
     }
 
+    private RowTiles Tiles(int layer) => _inputs.IsSparse(layer) ? _readTiles : _tiles;
+
+    /// <summary>The layer's input and its attention's output in the rows that are read.</summary>
+    private void Gather(int layer, int tile)
+    {
+        var (start, rows) = _readTiles[tile];
+        ref LayerActivations from = ref _activations[layer], to = ref _activations.AfterAttention(layer);
+        for (long i = start; i < start + rows; i++)
+        {
+            var row = (long)_inputs.Read![i];
+            new ReadOnlySpan<float>(from.X + row * _shape.Width, _shape.Width).CopyTo(new Span<float>(to.X + i * _shape.Width, _shape.Width));
+            new ReadOnlySpan<float>(from.Mixed + row * _shape.Mixed, _shape.Mixed).CopyTo(new Span<float>(to.Mixed + i * _shape.Mixed, _shape.Mixed));
+        }
+    }
+
     private float* Own(int worker) => _scratch + worker * WorkerFloats(_inputs);
 
     private static long WorkerFloats(KernelInputs inputs) =>
-        Math.Max(CausalAttention.ScratchFloats(inputs.MaxLength, inputs.Config.HeadDim), (long)inputs.Tiles.Size * (inputs.Shape.Width + inputs.Shape.Inner + Math.Max(inputs.Shape.Up, inputs.Shape.Mixed)) + Lanes.Width) / Lanes.Width * Lanes.Width
+        Math.Max(CausalAttention.ScratchFloats(inputs.MaxLength, inputs.Config.HeadDim), (long)inputs.LargestTile * (inputs.Shape.Width + inputs.Shape.Inner + Math.Max(inputs.Shape.Up, inputs.Shape.Mixed)) + Lanes.Width) / Lanes.Width * Lanes.Width
         + Lanes.Width;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -104,7 +121,7 @@ internal sealed unsafe class TransformerForward : IParallelBody
     /// <summary>First norm, projection to queries, keys and values, rotation; after the last layer, the final norm.</summary>
     private void BeginLayer(int layer, int tile, float* own)
     {
-        var (start, rows) = _tiles[tile];
+        var (start, rows) = layer == _inputs.Config.NumLayers ? _readTiles[tile] : _tiles[tile];
         ref var a = ref _activations[layer];
         var epsilon = (float)_inputs.Config.NormEpsilon;
         float* x = a.X + (long)start * _shape.Width, mean = a.Mean == null ? null : a.Mean + start;
@@ -129,19 +146,19 @@ internal sealed unsafe class TransformerForward : IParallelBody
     /// <summary>x + output projection, then x + MLP(norm(x)), whose norm reads the block's input where the two are parallel.</summary>
     private void FinishLayer(int layer, int tile, float* own, bool again)
     {
-        var (start, rows) = _tiles[tile];
-        ref var a = ref _activations[layer];
+        var (start, rows) = Tiles(layer)[tile];
+        ref var a = ref _activations.AfterAttention(layer);
         ref var w = ref _inputs.Weights.Layers[layer];
         long row = start, width = _shape.Width;
-        float* normalised = own, gated = normalised + _tiles.Size * width, middle = a.Middle + row * width;
-        var up = a.Up == null ? gated + (long)_tiles.Size * _shape.Inner : a.Up + row * _shape.Up;
+        float* normalised = own, gated = normalised + _inputs.LargestTile * width, spare = gated + (long)_inputs.LargestTile * _shape.Inner, middle = a.Middle + row * width;
+        var up = a.Up == null ? spare : a.Up + row * _shape.Up;
         float* mean = a.MiddleMean == null ? null : a.MiddleMean + start, input = a.X + row * width;
         // Before the projection: where no activations are kept, its result takes the place of the block's input.
         if (_inputs.Config.ParallelResidual)
             Norms.Forward(input, rows, _shape.Width, w.MlpNorm, w.MlpNormBias, (float)_inputs.Config.NormEpsilon, normalised, mean, a.MiddleInverse + start);
         Products.Forward(a.Mixed + row * _shape.Mixed, rows, _shape.Mixed, w.Output, _panels.Output, w.OutputBias, _shape.Width, middle, input);
         // Attention's output is read again in the backward pass; the MLP has not written its place yet.
-        Adapt(layer, LoraPlace.Output, start, rows, a.Mixed + row * _shape.Mixed, gated + (long)_tiles.Size * _shape.Inner, _shape.Mixed, a.LoraOutput, middle);
+        Adapt(layer, LoraPlace.Output, start, rows, a.Mixed + row * _shape.Mixed, spare, _shape.Mixed, a.LoraOutput, middle);
         if (!_inputs.Config.ParallelResidual)
             Norms.Forward(middle, rows, _shape.Width, w.MlpNorm, w.MlpNormBias, (float)_inputs.Config.NormEpsilon, normalised, mean, a.MiddleInverse + start);
         Products.Forward(normalised, rows, _shape.Width, w.Up, _panels.Up, w.UpBias, _shape.Up, up);
