@@ -25,21 +25,25 @@ internal static unsafe class PanelProduct
     /// Few columns: every row of W meets all panels before the next one is read. Group g of X starts at x + g·xStride floats, of Y, panels too, at y + g·yStride;
     /// <paramref name="accumulate"/> adds to Y, otherwise Y is overwritten. Bias, one for each row of W, may be null.
     /// </summary>
+    public static void Multiply(float* w, int k, int rows, float* bias, float* x, nint xStride, float* y, nint yStride, int groups, bool accumulate) =>
+        Multiply(w, k, k, rows, bias, x, xStride, y, yStride, groups, accumulate);
+
+    /// <summary>The same with <paramref name="wStride"/> floats from row to row of W, of which K are read.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply(
-        float* w, int k, int rows, float* bias, float* x, nint xStride, float* y, nint yStride, int groups, bool accumulate)
+        float* w, nint wStride, int k, int rows, float* bias, float* x, nint xStride, float* y, nint yStride, int groups, bool accumulate)
     {
         for (var row = 0; row < rows; row += TileRows)
         {
-            var wRow = w + (nint)row * k;
+            var wRow = w + row * wStride;
             var yRow = y + (nint)row * Lanes;
             var biasRow = bias == null ? null : bias + row;
             var present = Math.Min(TileRows, rows - row);
             var g = 0;
             for (; g + 2 <= groups; g += 2)
-                Tile8x2(wRow, k, k, biasRow, x + g * xStride, xStride, yRow + g * yStride, yStride, Lanes, accumulate, present);
+                Tile8x2(wRow, wStride, k, biasRow, x + g * xStride, xStride, yRow + g * yStride, yStride, Lanes, accumulate, present);
             if (g < groups)
-                Tile8x1(wRow, k, k, biasRow, x + g * xStride, yRow + g * yStride, Lanes, accumulate, present);
+                Tile8x1(wRow, wStride, k, biasRow, x + g * xStride, yRow + g * yStride, Lanes, accumulate, present);
         }
     }
 

@@ -11,7 +11,7 @@ namespace LlmRL.Rollouts;
 /// </summary>
 public sealed class RolloutEngine : IRolloutEngine
 {
-    private const int DefaultSlots = 64, PromptColumns = 64;
+    private const int DefaultSlots = 64, PromptColumns = 32;
 
     private readonly ModelConfig _config;
     private readonly CpuDecoder _decoder;

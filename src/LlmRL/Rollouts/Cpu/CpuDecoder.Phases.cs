@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using LlmRL.Models;
 using LlmRL.Numerics;
 
@@ -11,13 +9,21 @@ internal sealed unsafe partial class CpuDecoder
     // With so many heads for each thread, it matters little that their number is no multiple of that of threads.
     private const int HeadsPerThread = 4;
 
-    private const int GatheredFeatures = 64, ThreadsWithOwnNorms = 4;
+    private const int ThreadsWithOwnNorms = 4;
 
     private bool NormsAreShared => Threads > ThreadsWithOwnNorms;
 
     private int Groups => (_columnCount + Lanes - 1) / Lanes;
 
     void IParallelBody.Execute(int worker, Phases phases)
+    {
+        if (_isPair)
+            ExecuteAsOneOfTwo(worker, ref phases);
+        else
+            Execute(worker, ref phases);
+    }
+
+    private void Execute(int worker, ref Phases phases)
     {
         int queries = _config.NumHeads, heads = queries + 2 * _config.NumKeyValueHeads;
         Embed(ref phases);
@@ -42,95 +48,68 @@ internal sealed unsafe partial class CpuDecoder
             if (_config.ParallelResidual)
                 normed = Normalise(ref phases, worker, weights.MlpNorm, weights.MlpNormBias);
             Attend(ref phases, worker, layer);
-            Project(ref phases, weights.Output, weights.OutputBias, _attended.Pointer, _queryWidth, _queryWidth, _residual.Pointer, _config.HiddenSize, true);
+            AddToResidual(ref phases, weights.Output, weights.OutputBias, _attended.Pointer, _queryWidth, _queryWidth, _ownFeatures);
             if (!_config.ParallelResidual)
                 normed = Normalise(ref phases, worker, weights.MlpNorm, weights.MlpNormBias);
             Activate(ref phases, weights, normed);
-            Project(ref phases, weights.Down, weights.DownBias, _up.Pointer, _config.IntermediateSize, _upWidth, _residual.Pointer, _config.HiddenSize, true);
+            AddToResidual(ref phases, weights.Down, weights.DownBias, _up.Pointer, _config.IntermediateSize, _upWidth, _ownInner);
         }
 
-        var last = _config.FinalNorm ? Normalise(ref phases, worker, _weights.FinalNorm, _weights.FinalNormBias) : _residual.Pointer;
-        Head(ref phases, worker, last);
+        Finish(ref phases, worker, _config.FinalNorm ? Normalise(ref phases, worker, _weights.FinalNorm, _weights.FinalNormBias) : _residual.Pointer);
+    }
+
+    private void Finish(ref Phases phases, int worker, float* x)
+    {
+        Head(ref phases, worker, x);
         if (_consumer is not null)
             while (phases.Next(_logitRows, 1, out var row, out _))
                 _consumer.Consume(worker, row, Logits(row));
     }
 
-    private void Embed(ref Phases phases)
-    {
-        while (phases.Next(Groups, 1, out var group, out _))
-        {
-            EmbedGroup(group);
-            if (_config.Positions == PositionKind.Rotary)
-                LoadAngles(group);
-        }
-
-        phases.End();
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization), SkipLocalsInit]
-    private void EmbedGroup(int group)
-    {
-        int width = _config.HiddenSize, first = group * Lanes, columns = Math.Min(Lanes, _columnCount - first);
-        var panel = _residual.Pointer + (nint)first * width;
-        var rows = stackalloc float[Lanes * Lanes];
-        for (var f = 0; f < width; f += Lanes)
-        {
-            var features = Math.Min(Lanes, width - f);
-            for (var lane = 0; lane < columns; lane++)
-            {
-                var value = Numerics.Lanes.Load(_weights.TokenEmbedding + (nint)Tokens[first + lane] * width + f, features);
-                if (_config.Positions == PositionKind.Learned)
-                    value += Numerics.Lanes.Load(_weights.PositionEmbedding + (nint)Positions[first + lane] * width + f, features);
-                value.Store(rows + lane * Lanes);
-            }
-
-            Panels.ToPanel(rows, Lanes, columns, features, panel + (nint)f * Lanes);
-        }
-    }
-
-    private void LoadAngles(int group)
-    {
-        var angles = _config.RotaryDim;
-        var panel = _rotary.Pointer + (nint)group * angles * Lanes;
-        for (var lane = 0; lane < Lanes; lane++)
-        {
-            var column = group * Lanes + lane;
-            var source = _angles.Pointer + (column < _columnCount ? Positions[column] : 0) * (nint)angles;
-            for (var i = 0; i < angles; i++)
-                panel[i * Lanes + lane] = source[i];
-        }
-    }
-
     // A few threads take the norms of all columns each for itself, which costs them less than to wait and to fetch what others have written.
     private float* Normalise(ref Phases phases, int worker, float* weight, float* bias)
     {
-        var panel = (nint)_config.HiddenSize * Lanes;
         if (NormsAreShared)
         {
             while (phases.Next(Groups, 1, out var group, out _))
-                Normalise(group, _normed.Pointer);
+                Normalise(_residual.Pointer, group, weight, bias, _normed.Pointer);
             phases.End();
             return _normed.Pointer;
         }
 
-        var own = _normed.Pointer + (nint)worker * MaxColumns * _config.HiddenSize;
-        for (var group = 0; group < Groups; group++)
-            Normalise(group, own);
-        return own;
-
-        void Normalise(int group, float* to) =>
-            PanelOps.Norm(_config.Norm, _residual.Pointer + group * panel, weight, bias, _config.HiddenSize, _epsilon, to + group * panel);
+        return Normalise(_residual.Pointer, worker, weight, bias);
     }
 
-    // y ← W·x + bias, or y ← y + W·x + bias. A group of x has xWidth features, of which the first k enter; outputs fill a group of y.
-    private void Project(ref Phases phases, float* w, float* bias, float* x, int k, int xWidth, float* y, int outputs, bool accumulate)
+    private float* Normalise(float* residual, int worker, float* weight, float* bias)
     {
-        var chunk = phases.Chunk(outputs, PanelProduct.TileRows);
+        var own = Own(_normed, worker);
+        for (var group = 0; group < Groups; group++)
+            Normalise(residual, group, weight, bias, own);
+        return own;
+    }
+
+    private void Normalise(float* residual, int group, float* weight, float* bias, float* to)
+    {
+        var panel = (nint)_config.HiddenSize * Lanes;
+        PanelOps.Norm(_config.Norm, residual + group * panel, weight, bias, _config.HiddenSize, _epsilon, to + group * panel);
+    }
+
+    // A thread's own residual stream, or what it makes of it.
+    private float* Own(NativeBuffer<float> streams, int worker) => streams.Pointer + (nint)worker * MaxColumns * _config.HiddenSize;
+
+    // Residual stream ← itself + W·x + bias. A group of x has xWidth features, of which the first k enter: those before the split are summed first, then the others, as two threads that halve them do.
+    private void AddToResidual(ref Phases phases, float* w, float* bias, float* x, int k, int xWidth, int split)
+    {
+        int outputs = _config.HiddenSize, chunk = phases.Chunk(outputs, PanelProduct.TileRows);
         while (phases.Next(outputs, chunk, out var from, out var to))
-            PanelProduct.Multiply(
-                w + (nint)from * k, k, to - from, bias == null ? null : bias + from, x, (nint)xWidth * Lanes,
-                y + (nint)from * Lanes, (nint)outputs * Lanes, Groups, accumulate);
+        {
+            var y = _residual.Pointer + (nint)from * Lanes;
+            for (int start = 0, end = split; start < k; start = end, end = k)
+                PanelProduct.Multiply(
+                    w + (nint)from * k + start, k, end - start, to - from, bias == null || start > 0 ? null : bias + from, x + (nint)start * Lanes, (nint)xWidth * Lanes,
+                    y, (nint)outputs * Lanes, Groups, true);
+        }
+
         phases.End();
     }
 
@@ -147,8 +126,7 @@ internal sealed unsafe partial class CpuDecoder
             var head = count == _config.NumHeads + 2 * _config.NumKeyValueHeads ? InOrderOfAttention(item) : first + item;
             if (together)
                 HeadRows(weights, x, head * headDim, (head + 1) * headDim);
-            for (var group = 0; group < Groups; group++)
-                FinishHead(layer, head, group, weights);
+            FinishHead(layer, head, weights);
         }
 
         phases.End();
@@ -177,6 +155,12 @@ internal sealed unsafe partial class CpuDecoder
     }
 
     // Normalises (where the architecture does) and rotates queries and keys in place, and writes keys and values to the cache.
+    private void FinishHead(int layer, int head, in DecoderLayer weights)
+    {
+        for (var group = 0; group < Groups; group++)
+            FinishHead(layer, head, group, weights);
+    }
+
     private void FinishHead(int layer, int head, int group, in DecoderLayer weights)
     {
         int heads = _config.NumHeads, keyValueHeads = _config.NumKeyValueHeads, headDim = _config.HeadDim, turning = _config.RotaryDim;
@@ -201,104 +185,67 @@ internal sealed unsafe partial class CpuDecoder
     // Head by head, so that samples of one prompt, which stand side by side, find the prompt's pages in the core's cache.
     private void Attend(ref Phases phases, int worker, int layer)
     {
-        int headDim = _config.HeadDim, shared = _config.NumHeads / _config.NumKeyValueHeads;
         var items = _columnCount * _config.NumKeyValueHeads;
+        while (phases.Next(items, Math.Min(phases.Chunk(items, 1), AttentionItems), out var from, out var to))
+            Attend(worker, layer, from, to);
+        phases.End();
+    }
+
+    private void Attend(int worker, int layer, int from, int to)
+    {
+        int headDim = _config.HeadDim, shared = _config.NumHeads / _config.NumKeyValueHeads;
         var scores = _scores.Pointer + (nint)worker * _scoreFloats;
         var pages = (int**)_pagePointers.Pointer + worker * PagePointers(PagesPerSequence);
         var decoded = _decoded.Pointer + (nint)worker * Attention.PageFloats(headDim);
         var output = _outputs.Pointer + (nint)worker * shared * headDim;
         var window = _config.WindowOf(layer);
         var scale = (float)(1 / Math.Sqrt(headDim));
-        while (phases.Next(items, Math.Min(phases.Chunk(items, 1), AttentionItems), out var from, out var to))
+        ListPages(layer, window, from, to, pages);
+        for (var item = from; item < to; item++)
         {
-            ListPages(layer, window, from, to, pages);
-            var next = pages;
-            for (var item = from; item < to; item++)
-            {
-                int head = item / _columnCount, column = item % _columnCount;
-                var feature = head * shared * headDim;
-                var query = _qkv.Pointer + ((nint)(column / Lanes) * _qkvWidth + feature) * Lanes + column % Lanes;
-                var first = FirstPage(column, window, out var skip);
-                var count = Positions[column] + 1 - first * Lanes;
-                Attention.Attend(query, shared, headDim, scale, next, skip, count, scores, _scoreFloats / shared, decoded, output);
-                var panel = _attended.Pointer + ((nint)(column / Lanes) * _queryWidth + feature) * Lanes + column % Lanes;
-                for (var e = 0; e < shared * headDim; e++)
-                    panel[e * Lanes] = output[e];
-                next += 2 * ((count + Lanes - 1) / Lanes);
-            }
+            int head = item / _columnCount, column = item % _columnCount;
+            var feature = head * shared * headDim;
+            var query = _qkv.Pointer + ((nint)(column / Lanes) * _qkvWidth + feature) * Lanes + column % Lanes;
+            var first = FirstPage(column, window, out var skip);
+            var count = Positions[column] + 1 - first * Lanes;
+            Attention.Attend(query, shared, headDim, scale, pages, skip, count, scores, _scoreFloats / shared, decoded, output);
+            var panel = _attended.Pointer + ((nint)(column / Lanes) * _queryWidth + feature) * Lanes + column % Lanes;
+            for (var e = 0; e < shared * headDim; e++)
+                panel[e * Lanes] = output[e];
+            pages += 2 * ((count + Lanes - 1) / Lanes);
         }
-
-        phases.End();
     }
 
     private void Activate(ref Phases phases, in DecoderLayer weights, float* x)
     {
+        var outputs = _config.IntermediateSize;
+        while (phases.Next(outputs, phases.Chunk(outputs, PanelProduct.TileRows), out var from, out var to))
+            Activate(weights, x, from, to);
+        phases.End();
+    }
+
+    private void Activate(in DecoderLayer weights, float* x, int from, int to)
+    {
         int width = _config.HiddenSize, outputs = _config.IntermediateSize;
         nint xStride = (nint)width * Lanes, yStride = (nint)_upWidth * Lanes;
         var gated = _config.Mlp == MlpKind.SwiGlu;
-        while (phases.Next(outputs, phases.Chunk(outputs, PanelProduct.TileRows), out var from, out var to))
+        float* y = _up.Pointer + (nint)from * Lanes, up = y + (nint)outputs * Lanes;
+        UpRows(weights, from, to - from, x, xStride, y, yStride);
+        if (gated)
+            UpRows(weights, outputs + from, to - from, x, xStride, up, yStride);
+        for (var group = 0; group < Groups; group++)
         {
-            float* y = _up.Pointer + (nint)from * Lanes, up = y + (nint)outputs * Lanes;
-            UpRows(weights, from, to - from, x, xStride, y, yStride);
             if (gated)
-                UpRows(weights, outputs + from, to - from, x, xStride, up, yStride);
-            for (var group = 0; group < Groups; group++)
-            {
-                if (gated)
-                    PanelOps.SwiGlu(y + group * yStride, up + group * yStride, (nint)(to - from) * Lanes);
-                else
-                    PanelOps.Gelu(_config.Mlp, y + group * yStride, (nint)(to - from) * Lanes);
-            }
+                PanelOps.SwiGlu(y + group * yStride, up + group * yStride, (nint)(to - from) * Lanes);
+            else
+                PanelOps.Gelu(_config.Mlp, y + group * yStride, (nint)(to - from) * Lanes);
         }
-
-        phases.End();
     }
 
     private void UpRows(in DecoderLayer weights, int from, int rows, float* x, nint xStride, float* y, nint yStride) =>
         PanelProduct.Multiply(
             weights.Up + (nint)from * _config.HiddenSize, _config.HiddenSize, rows, weights.UpBias == null ? null : weights.UpBias + from,
             x, xStride, y, yStride, Groups, false);
-
-    // The batch goes on with the columns of which logits are wanted: they move to its beginning.
-    private void KeepLogitColumns(ref Phases phases)
-    {
-        var angles = _config.Positions == PositionKind.Rotary ? _config.RotaryDim : 0;
-        while (phases.Next(_config.HiddenSize + angles + 1, GatheredFeatures, out var from, out var to))
-        {
-            for (var i = from; i < to; i++)
-            {
-                if (i < _config.HiddenSize)
-                    Gather(_residual.Pointer, _config.HiddenSize, i);
-                else if (i < _config.HiddenSize + angles)
-                    Gather(_rotary.Pointer, angles, i - _config.HiddenSize);
-                else
-                    KeepPlaces();
-            }
-        }
-
-        phases.End();
-    }
-
-    // A row's column is never below it, so nothing is overwritten before it is read.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Gather(float* panels, int width, int feature)
-    {
-        panels += feature * Lanes;
-        nint group = (nint)width * Lanes;
-        for (var row = 0; row < _logitRows; row++)
-            panels[row / Lanes * group + row % Lanes] = panels[LogitColumns[row] / Lanes * group + LogitColumns[row] % Lanes];
-    }
-
-    private void KeepPlaces()
-    {
-        for (var row = 0; row < _logitRows; row++)
-        {
-            Positions[row] = Positions[LogitColumns[row]];
-            Sequences[row] = Sequences[LogitColumns[row]];
-        }
-
-        _columnCount = _logitRows;
-    }
 
     private void Head(ref Phases phases, int worker, float* x)
     {

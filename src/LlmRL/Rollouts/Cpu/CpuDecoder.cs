@@ -18,14 +18,16 @@ internal unsafe interface ILogitConsumer
 internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
 {
     private const int Lanes = PanelProduct.Lanes, LogitChunk = 64, AttentionItems = 16, LargeLogits = 1 << 22;
+    private const int PhasesPerLayer = 8, OtherPhases = 10;
 
     private readonly DecoderWeights _weights;
     private readonly ModelConfig _config;
     private readonly WorkerPool _pool;
-    private readonly int _queryWidth, _qkvWidth, _upWidth, _logitStride;
+    private readonly int _queryWidth, _qkvWidth, _upWidth, _logitStride, _ownFeatures, _ownInner;
+    private readonly bool _isPair;
     private readonly float _epsilon;
     private readonly NativeBuffer<int> _columns;
-    private readonly NativeBuffer<float> _residual, _normed, _qkv, _attended, _outputs, _decoded, _up, _rotary, _logitPanels;
+    private readonly NativeBuffer<float> _residual, _normed, _partial, _qkv, _attended, _outputs, _decoded, _up, _rotary, _logitPanels;
     private NativeBuffer<int> _tables;
     private NativeBuffer<float> _angles, _scores, _logits;
     private NativeBuffer<nint> _pagePointers;
@@ -38,14 +40,18 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _weights = weights;
         _config = weights.Config;
         MaxColumns = (maxColumns + Lanes - 1) / Lanes * Lanes;
-        _pool = new WorkerPool(threads, _config.NumLayers * 8 + 7);
+        _pool = new WorkerPool(threads, _config.NumLayers * PhasesPerLayer + OtherPhases);
         _queryWidth = _config.NumHeads * _config.HeadDim;
         _qkvWidth = (_config.NumHeads + 2 * _config.NumKeyValueHeads) * _config.HeadDim;
         _upWidth = _config.Mlp == MlpKind.SwiGlu ? 2 * _config.IntermediateSize : _config.IntermediateSize;
         _logitStride = (_config.VocabSize + Lanes - 1) / Lanes * Lanes;
         _epsilon = (float)_config.NormEpsilon;
         _columns = new NativeBuffer<int>(4L * MaxColumns);
-        _residual = new NativeBuffer<float>((long)MaxColumns * _config.HiddenSize);
+        _ownFeatures = CanHalve ? _queryWidth / 2 : _queryWidth;
+        _ownInner = CanHalve ? (_config.IntermediateSize / 2 + PanelProduct.TileRows - 1) / PanelProduct.TileRows * PanelProduct.TileRows : _config.IntermediateSize;
+        _isPair = CanHalve && threads == 2;
+        _residual = new NativeBuffer<float>((_isPair ? 2L : 1) * MaxColumns * _config.HiddenSize);
+        _partial = new NativeBuffer<float>(_isPair ? 4L * MaxColumns * _config.HiddenSize : 0);
         _normed = new NativeBuffer<float>((NormsAreShared ? 1L : threads) * MaxColumns * _config.HiddenSize);
         _qkv = new NativeBuffer<float>((long)MaxColumns * _qkvWidth);
         _attended = new NativeBuffer<float>((long)MaxColumns * _queryWidth);
@@ -149,7 +155,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     {
         _pool.Dispose();
         DisposeSequenceBuffers();
-        foreach (var buffer in new[] { _residual, _normed, _qkv, _attended, _outputs, _up, _rotary, _logitPanels, _decoded, _logits })
+        foreach (var buffer in new[] { _residual, _normed, _partial, _qkv, _attended, _outputs, _up, _rotary, _logitPanels, _decoded, _logits })
             buffer.Dispose();
         _columns.Dispose();
     }
