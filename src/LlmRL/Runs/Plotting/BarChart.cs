@@ -35,7 +35,7 @@ public sealed class BarChart : Chart
     {
         var low = Bars.Select(bar => bar.Value - (bar.Whisker ?? 0)).DefaultIfEmpty(0).Min();
         var high = Bars.Select(bar => bar.Value + (bar.Whisker ?? 0)).DefaultIfEmpty(0).Max();
-        return (new Scale(0, Groups.Count, []), Scale.Nice(low, high, 4, zero: true, bounds: BoundsOf(Bars.Select(bar => bar.Value))));
+        return (new Scale(0, Groups.Count, []), Scale.Nice(low, high, 5, zero: true, bounds: BoundsOf(Bars.Select(bar => bar.Value))));
     }
 
     /// <inheritdoc/>
