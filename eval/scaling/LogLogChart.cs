@@ -16,7 +16,7 @@ internal static class LogLogChart
 {
     private const double Width = 430, Height = 300, Left = 62, Right = 14, Top = 30, Bottom = 46, LegendRow = 15;
 
-    private static readonly string[] Colours = ["#1b6ca8", "#c2571a", "#2e8540", "#7a4fa3"];
+    private static readonly string[] Colours = ["#1b6ca8", "#c2571a", "#2e8540", "#7a4fa3", "#8a6d00"];
 
     // Times a power of ten.
     private static readonly double[][] TickSteps = [[1], [1, 2, 5], [1, 1.5, 2, 3, 4, 5, 7], [.. Enumerable.Range(10, 90).Select(tenth => tenth / 10.0)]];
@@ -35,7 +35,7 @@ internal static class LogLogChart
         {
             svg.Append(Text($"<circle cx=\"{at:0}\" cy=\"{Height + 8:0}\" r=\"4\" fill=\"{Colours[series.Colour % Colours.Length]}\"/>"));
             Label(svg, at + 9, Height + 12, "start", series.Name);
-            at += 90;
+            at += 40 + 6 * series.Name.Length;
         }
 
         Label(svg, at, Height + 12, "start", "dashed: by formula");

@@ -6,6 +6,7 @@ using LlmRL.Benchmarks;
 using LlmRL.Recipes;
 using LlmRL.Scaling;
 using LlmRL.Sweeps;
+using LlmRL.Training;
 
 // Curves of time and memory; see eval/performance.md.
 var quick = args.Contains("--quick");
@@ -48,7 +49,7 @@ string Bench(ScalingPoint point)
     var start = new ProcessStartInfo("dotnet",
     [
         program, "bench", BenchRun.Name(point.Phase), "--json", "--device", "cpu", "--model", point.Model.Write(configs), "--vocab", Number(point.Vocabulary),
-        "--batch", Number(shape.Batch), "--group", Number(shape.Group), "--prompt-length", Number(shape.PromptLength), "--completion-length", Number(shape.CompletionLength), .. steps,
+        "--batch", Number(shape.Batch), "--group", Number(shape.Group), "--prompt-length", Number(shape.PromptLength), "--completion-length", Number(shape.CompletionLength), .. steps, .. point.Offload == OptimizerOffload.Disk ? new[] { "--optimizer-offload", "disk" } : [],
     ])
     { RedirectStandardOutput = true };
     using var process = Process.Start(start)!;

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LlmRL.Benchmarks;
 using LlmRL.Models;
+using LlmRL.Training;
 
 namespace LlmRL.Scaling;
 
@@ -11,13 +12,26 @@ namespace LlmRL.Scaling;
 /// <param name="Model">The model's widths.</param>
 /// <param name="Vocabulary">V.</param>
 /// <param name="Shape">The batch.</param>
-internal sealed record ScalingPoint(string Axis, double X, BenchPhase Phase, ModelSize Model, int Vocabulary, BenchShape Shape)
+/// <param name="Offload">Where AdamW's moments are kept.</param>
+internal sealed record ScalingPoint(string Axis, double X, BenchPhase Phase, ModelSize Model, int Vocabulary, BenchShape Shape, OptimizerOffload Offload = OptimizerOffload.None)
 {
+    /// <summary>Which line of a plot and row of a table the point belongs to.</summary>
+    public ScalingCurve Curve => new(Phase, Offload);
+
     /// <summary>Names the point in the file of results, so that a run which was stopped goes on from there.</summary>
-    public string Key => FormattableString.Invariant($"{Axis} {BenchRun.Name(Phase)} D{Model.Width} L{Model.Layers} V{Vocabulary} {Shape.Batch}x{Shape.Group}x{Shape.PromptLength}+{Shape.CompletionLength}");
+    public string Key => FormattableString.Invariant($"{Axis} {BenchRun.Name(Phase)} D{Model.Width} L{Model.Layers} V{Vocabulary} {Shape.Batch}x{Shape.Group}x{Shape.PromptLength}+{Shape.CompletionLength}{(Offload == OptimizerOffload.Disk ? " disk" : "")}");
 
     /// <summary>The architecture.</summary>
     public ModelConfig Config(string folder) => ModelConfigFile.Read(Model.Write(folder)) with { VocabSize = Vocabulary };
+}
+
+/// <summary>Points that differ in one number only.</summary>
+/// <param name="Phase">What is timed.</param>
+/// <param name="Offload">Where AdamW's moments are kept.</param>
+internal readonly record struct ScalingCurve(BenchPhase Phase, OptimizerOffload Offload)
+{
+    /// <summary>As tables and legends have it.</summary>
+    public string Name => BenchRun.Name(Phase) + (Offload == OptimizerOffload.Disk ? ", moments on disk" : "");
 }
 
 /// <summary>A Llama with tied embeddings, so that the head is the one matrix that grows with the vocabulary.</summary>
@@ -66,8 +80,8 @@ internal static class ScalingPlan
 
     private static readonly BenchPhase[] All = [BenchPhase.Sft, BenchPhase.LogProbs, BenchPhase.Generate, BenchPhase.Grpo];
 
-    /// <summary>A phase's colour in every plot.</summary>
-    public static int Colour(BenchPhase phase) => Array.IndexOf(All, phase);
+    /// <summary>A curve's colour in every plot.</summary>
+    public static int Colour(ScalingCurve curve) => curve.Offload == OptimizerOffload.Disk ? All.Length : Array.IndexOf(All, curve.Phase);
 
     /// <summary>All points in the order of the curves.</summary>
     /// <param name="quick">Fewer and smaller ones: minutes on one core.</param>
@@ -96,6 +110,7 @@ internal static class ScalingPlan
         foreach (var vocabulary in vocabularies)
             foreach (var phase in new[] { BenchPhase.Sft, BenchPhase.Generate, BenchPhase.Grpo })
                 Add(Vocabulary, vocabulary, phase, A, vocabulary, new(few, 2, 32, completion));
+        points.AddRange(points.Where(point => point is { Axis: Vocabulary, Phase: BenchPhase.Grpo }).Select(point => point with { Offload = OptimizerOffload.Disk }).ToArray());
         return points;
     }
 

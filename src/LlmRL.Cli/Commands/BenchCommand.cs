@@ -4,6 +4,7 @@ using System.Globalization;
 using LlmRL.Benchmarks;
 using LlmRL.Models;
 using LlmRL.Sweeps;
+using LlmRL.Training;
 
 namespace LlmRL.Cli.Commands;
 
@@ -28,12 +29,13 @@ internal static class BenchCommand
 
     private static readonly Option<string> Dtype = new("--dtype") { Description = "auto (bfloat16 on CUDA, else float32), float32 or bfloat16.", DefaultValueFactory = _ => "auto" };
     private static readonly Option<bool> Checkpointing = new("--checkpointing") { Description = "Computes each layer again in the backward pass (gradient_checkpointing)." };
+    private static readonly Option<string> Offload = new("--optimizer-offload") { Description = "none, or disk: AdamW's moments lie in a file (optimizer_offload).", DefaultValueFactory = _ => "none" };
 
     public static Command Create()
     {
         var command = new Command("bench", "Times a phase as recipes run it, with a fixed batch, and compares it with the machine's limit measured beside it.")
         {
-            Phase, Model, Json, Steps, WarmUp, Device, Batch, Group, PromptLength, CompletionLength, Vocabulary, Lora, Dtype, Checkpointing,
+            Phase, Model, Json, Steps, WarmUp, Device, Batch, Group, PromptLength, CompletionLength, Vocabulary, Lora, Dtype, Checkpointing, Offload,
         };
         command.SetAction(parsed => Guard.Run(() => Run(parsed)));
         return command;
@@ -73,10 +75,9 @@ internal static class BenchCommand
         PromptLength = parsed.GetValue(PromptLength),
         CompletionLength = parsed.GetValue(CompletionLength),
         LoraRank = parsed.GetValue(Lora),
-        Dtype = Enum.TryParse<WeightType>(parsed.GetValue(Dtype), ignoreCase: true, out var dtype) && Enum.IsDefined(dtype) && !char.IsAsciiDigit(parsed.GetValue(Dtype)![0])
-            ? dtype
-            : throw new BadInputException($"--dtype {parsed.GetValue(Dtype)}: use auto, float32 or bfloat16."),
+        Dtype = Choice<WeightType>(parsed, Dtype),
         GradientCheckpointing = parsed.GetValue(Checkpointing),
+        OptimizerOffload = Choice<OptimizerOffload>(parsed, Offload),
     };
 
     private static BenchResult Measure(BenchSettings settings, BenchPhase phase, string device)
@@ -136,12 +137,20 @@ internal static class BenchCommand
             .. Option("--steps", parsed.GetValue(Steps)), .. Option("--warm-up", parsed.GetValue(WarmUp)), .. Option("--batch", parsed.GetValue(Batch)), .. Option("--group", parsed.GetValue(Group)),
             .. Option("--prompt-length", parsed.GetValue(PromptLength)), .. Option("--completion-length", parsed.GetValue(CompletionLength)), .. Option("--vocab", parsed.GetValue(Vocabulary)),
             .. Option("--lora", parsed.GetValue(Lora)), "--dtype", parsed.GetValue(Dtype)!, .. parsed.GetValue(Checkpointing) ? new[] { "--checkpointing" } : [],
+            "--optimizer-offload", parsed.GetValue(Offload)!,
         ]);
         command.RedirectStandardOutput = true;
         using var process = Process.Start(command) ?? throw new RunFailedException($"{command.FileName} could not be started.");
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         return process.ExitCode == 0 ? BenchResult.FromJson(output) : throw new RunFailedException($"bench {BenchRun.Name(phase)} ended with exit code {process.ExitCode}; what it said is above.");
+    }
+
+    private static T Choice<T>(ParseResult parsed, Option<string> option) where T : struct, Enum
+    {
+        var names = Enum.GetNames<T>().Select(name => name.ToLowerInvariant()).ToArray();
+        var given = parsed.GetValue(option)!.ToLowerInvariant();
+        return names.Contains(given) ? Enum.Parse<T>(given, ignoreCase: true) : throw new BadInputException($"{option.Name} {parsed.GetValue(option)}: use {string.Join(", ", names[..^1])} or {names[^1]}.");
     }
 
     private static string[] Option(string name, int? value) => value is { } number ? [name, number.ToString(CultureInfo.InvariantCulture)] : [];

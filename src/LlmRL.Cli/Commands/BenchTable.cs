@@ -12,7 +12,7 @@ internal static class BenchTable
         {
             if (last is null)
             {
-                output.WriteLine(Text($"{result.Model}, {result.Parameters:N0} weights, vocabulary {result.Vocabulary:N0}; {result.Device}, {result.Dtype}{(result.GradientCheckpointing ? ", gradient checkpointing" : "")}"));
+                output.WriteLine(Text($"{result.Model}, {result.Parameters:N0} weights, vocabulary {result.Vocabulary:N0}; {result.Device}, {result.Dtype}{(result.GradientCheckpointing ? ", gradient checkpointing" : "")}{(result.OptimizerOffload == "none" ? "" : $", moments on {result.OptimizerOffload}")}"));
                 output.WriteLine();
                 output.WriteLine("phase      batch          s/step (min-max)        tokens/s   peak MB  GFLOP/s  matmul  read GB/s  of limit");
             }

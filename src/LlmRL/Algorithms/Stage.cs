@@ -72,6 +72,9 @@ public abstract record TrainingStage : Stage
     /// <summary>Whether the backward pass computes each layer again instead of keeping its activations: less memory, a third more work, the same gradients.</summary>
     public bool GradientCheckpointing { get; init; }
 
+    /// <summary>Where the optimizer's moments are kept, 8 bytes for each weight that is trained: with <c>disk</c> in a file instead of memory, with the same results. On the CPU only.</summary>
+    public OptimizerOffload OptimizerOffload { get; init; }
+
     /// <summary>A checkpoint is written every so many steps, and after the last one; 0: none by steps.</summary>
     [Range(0, int.MaxValue)]
     public int SaveSteps { get; init; }

@@ -23,6 +23,9 @@ public sealed record BenchResult
     /// <summary>Whether the backward pass computes each layer again.</summary>
     public bool GradientCheckpointing { get; init; }
 
+    /// <summary>Where the optimizer's moments were kept: <c>none</c> is in memory, or <c>disk</c>.</summary>
+    public string OptimizerOffload { get; init; } = "none";
+
     /// <summary>Seconds of the steps.</summary>
     public required Spread SecondsPerStep { get; init; }
 

@@ -27,6 +27,7 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
     {
         var config = settings.ReadConfig();
         var shape = settings.Shape(phase, config);
+        OptimizerOffloads.Check(settings.OptimizerOffload, device);
         var (free, dtype) = (FreeDeviceBytes(), WeightTypes.Choose(settings.Dtype, device));
         // The CPU samples from float32 weights in any case.
         var bytes = dtype == torch.ScalarType.BFloat16 && device.type == DeviceType.CUDA ? sizeof(ushort) : sizeof(float);
@@ -66,6 +67,7 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
         Device = deviceText,
         Dtype = WeightTypes.Name(WeightTypes.Choose(settings.Dtype, device)),
         GradientCheckpointing = settings.GradientCheckpointing,
+        OptimizerOffload = KeyNames.Snake(settings.OptimizerOffload.ToString()),
         SecondsPerStep = new(0, 0, 0),
         Flops = PhaseCost.Flops(phase, config, shape),
         Shape = shape,
@@ -197,9 +199,9 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
         var policy = LlmRL.Recipes.Recipe.BaseModel;
         var reward = new RegexReward { Pattern = text.RewardPattern };
         var lora = settings.LoraRank is { } rank ? new LoraOptions { R = rank, Alpha = 2 * rank } : null;
-        OnlineStage Online(OnlineStage stage) => stage with { Dtype = settings.Dtype, GradientCheckpointing = settings.GradientCheckpointing, Lora = lora, MaxCompletionLength = shape.CompletionLength, PromptsPerStep = shape.Batch, LogCompletionsSteps = 0, LearningRate = LearningRate };
-        OfflineStage Offline(OfflineStage stage) => stage with { Dtype = settings.Dtype, GradientCheckpointing = settings.GradientCheckpointing, Lora = lora, BatchSize = shape.Batch, LearningRate = LearningRate };
-        return phase switch
+        OnlineStage Online(OnlineStage stage) => stage with { Lora = lora, MaxCompletionLength = shape.CompletionLength, PromptsPerStep = shape.Batch, LogCompletionsSteps = 0 };
+        OfflineStage Offline(OfflineStage stage) => stage with { Lora = lora, BatchSize = shape.Batch };
+        TrainingStage stage = phase switch
         {
             BenchPhase.Sft => Offline(new Sft { Name = StageName, Steps = steps, Data = data }),
             BenchPhase.Reward => Offline(new RewardModel { Name = StageName, Steps = steps, Data = data }),
@@ -208,5 +210,6 @@ public sealed class BenchRun(BenchSettings settings, torch.Device device, string
             BenchPhase.Ppo => Online(new Ppo { Name = StageName, Steps = steps, Data = data, Policy = policy, Reward = reward, NumGenerations = shape.Group, Beta = KlWeight, NumIterations = 1 }),
             _ => Online(new Grpo { Name = StageName, Steps = steps, Data = data, Policy = policy, Reward = reward, NumGenerations = shape.Group, Beta = KlWeight }),
         };
+        return stage with { Dtype = settings.Dtype, GradientCheckpointing = settings.GradientCheckpointing, OptimizerOffload = settings.OptimizerOffload, LearningRate = LearningRate };
     }
 }

@@ -1,5 +1,6 @@
 using LlmRL.Models;
 using LlmRL.Recipes;
+using LlmRL.Training;
 
 namespace LlmRL.Benchmarks;
 
@@ -44,6 +45,9 @@ public sealed record BenchSettings
 
     /// <summary>Whether the backward pass computes each layer again; see <see cref="Algorithms.TrainingStage.GradientCheckpointing"/>.</summary>
     public bool GradientCheckpointing { get; init; }
+
+    /// <summary>Where the optimizer's moments are kept; see <see cref="Algorithms.TrainingStage.OptimizerOffload"/>.</summary>
+    public OptimizerOffload OptimizerOffload { get; init; }
 
     /// <summary>n of the matrix product that is the limit, see <see cref="MachineLimit"/>.</summary>
     public int MatrixSize { get; init; } = MachineLimit.DefaultSize;

@@ -69,6 +69,8 @@ public sealed record ControlStage : TrainingStage, IValidated, IWatchedStage
             yield return (nameof(Dtype), "a control stage's networks are small and float32; remove it");
         if (GradientCheckpointing)
             yield return (nameof(GradientCheckpointing), "a control stage's networks have no layers worth computing again; remove it");
+        if (OptimizerOffload != OptimizerOffload.None)
+            yield return (nameof(OptimizerOffload), "a control stage's networks are small, and so are their moments; remove it");
     }
 
     /// <inheritdoc/>

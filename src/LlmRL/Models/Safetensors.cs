@@ -82,7 +82,18 @@ public sealed unsafe class SafetensorsReader : IWeightFile
     {
         if (destination.Length != entry.Elements)
             throw new ArgumentException($"{entry.Name} has {entry.Elements} elements, the destination {destination.Length}");
-        var source = new ReadOnlySpan<byte>(data + entry.Begin, checked((int)(entry.End - entry.Begin)));
+        Read(entry, 0, destination);
+    }
+
+    /// <summary>The same for as many of its elements, in row-major order, as the destination has.</summary>
+    /// <param name="entry">A tensor of this file.</param>
+    /// <param name="first">The first of them.</param>
+    /// <param name="destination">Where they go.</param>
+    public void Read(SafetensorsEntry entry, long first, Span<float> destination)
+    {
+        if (first < 0 || first + destination.Length > entry.Elements)
+            throw new ArgumentException($"{entry.Name} has {entry.Elements} elements, not {destination.Length} from {first} on");
+        var source = new ReadOnlySpan<byte>(data + entry.Begin + first * entry.ElementSize, checked(destination.Length * entry.ElementSize));
         if (!ElementTypes.TryWiden(entry.Type, source, destination))
             throw new BadInputException($"{Path}: tensor {entry.Name} has type {entry.Type}; weights must be F32, F16, BF16 or F64.");
     }
@@ -158,11 +169,24 @@ public static class SafetensorsWriter
     /// <summary>One tensor to write.</summary>
     /// <param name="Name">Its name.</param>
     /// <param name="Shape">Its shape.</param>
-    /// <param name="Read">Gives its elements when their turn comes.</param>
-    public sealed record Item(string Name, long[] Shape, Reader Read);
+    /// <param name="Write">Gives its elements when their turn comes, row-major, in one piece or several.</param>
+    public sealed record Item(string Name, long[] Shape, Source Write)
+    {
+        /// <summary>A tensor that is given in one piece.</summary>
+        public Item(string name, long[] shape, Reader read)
+            : this(name, shape, sink => sink(read()))
+        {
+        }
+    }
 
     /// <summary>A tensor's elements, row-major: those in memory where they lie as the file has them, or an array made for them.</summary>
     public delegate ReadOnlySpan<float> Reader();
+
+    /// <summary>Gives a tensor's elements to a sink.</summary>
+    public delegate void Source(Sink sink);
+
+    /// <summary>Takes the next elements of a tensor.</summary>
+    public delegate void Sink(ReadOnlySpan<float> piece);
 
     /// <summary>A tensor that lies in the CPU's memory; it must stay there until it is written.</summary>
     public static Item Of(string name, TorchSharp.torch.Tensor values) =>
@@ -208,11 +232,15 @@ public static class SafetensorsWriter
         stream.Write(Encoding.UTF8.GetBytes(text));
         foreach (var item in items)
         {
-            var values = item.Read();
-            if (values.Length != Elements(item.Shape))
-                throw new ArgumentException($"{item.Name} of shape [{string.Join(", ", item.Shape)}] has {values.Length} elements.");
-            for (var at = 0; at < values.Length; at += PieceLength)
-                stream.Write(MemoryMarshal.AsBytes(values[at..Math.Min(at + PieceLength, values.Length)]));
+            var written = 0L;
+            item.Write(piece =>
+            {
+                written += piece.Length;
+                for (var at = 0; at < piece.Length; at += PieceLength)
+                    stream.Write(MemoryMarshal.AsBytes(piece[at..Math.Min(at + PieceLength, piece.Length)]));
+            });
+            if (written != Elements(item.Shape))
+                throw new ArgumentException($"{item.Name} of shape [{string.Join(", ", item.Shape)}] has {written} elements.");
         }
     }
 

@@ -42,7 +42,11 @@ internal sealed class Preflight
     {
         var key = recipe.KeyOf(recipe.Stages.ToList().IndexOf(stage));
         if (stage is TrainingStage { NeedsLanguageModel: true } training)
+        {
             Blame($"{key}.{KeyNames.Snake(nameof(TrainingStage.Dtype))}", () => WeightTypes.Choose(training.Dtype, environment.Device));
+            Blame($"{key}.{KeyNames.Snake(nameof(TrainingStage.OptimizerOffload))}", () => OptimizerOffloads.Check(training.OptimizerOffload, environment.Device));
+        }
+
         foreach (var reference in StageReference.Of(stage))
             Blame($"{key}.{reference.Key}", () => CheckModel(reference));
         switch (stage)

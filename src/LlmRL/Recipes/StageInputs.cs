@@ -20,7 +20,11 @@ internal static class StageInputs
 
     /// <summary>Settings of a stage that only decide when checkpoints are written or what is kept in memory, and those that choose the best, which only counts where it is loaded.</summary>
     private static readonly string[]
-        Bookkeeping = [KeyNames.Snake(nameof(TrainingStage.SaveMinutes)), KeyNames.Snake(nameof(TrainingStage.SaveTotalLimit)), KeyNames.Snake(nameof(TrainingStage.GradientCheckpointing))],
+        Bookkeeping =
+        [
+            KeyNames.Snake(nameof(TrainingStage.SaveMinutes)), KeyNames.Snake(nameof(TrainingStage.SaveTotalLimit)), KeyNames.Snake(nameof(TrainingStage.GradientCheckpointing)),
+            KeyNames.Snake(nameof(TrainingStage.OptimizerOffload)),
+        ],
         Choosing = [KeyNames.Snake(nameof(TrainingStage.SaveSteps)), KeyNames.Snake(nameof(TrainingStage.MetricForBestModel)), KeyNames.Snake(nameof(TrainingStage.GreaterIsBetter))];
 
     // A copy on another machine has another time; files beyond this size are told apart by it nevertheless.

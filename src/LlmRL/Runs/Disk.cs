@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace LlmRL.Runs;
 
 /// <summary>What a write to the disk does.</summary>
@@ -46,6 +48,18 @@ internal static class Disk
         }
 
         stream.Write(bytes);
+    }
+
+    /// <summary>Writes bytes at an offset of an open file; where a fault is injected, a part of them or none.</summary>
+    public static void Write(SafeFileHandle file, string path, ReadOnlySpan<byte> bytes, long offset)
+    {
+        if (Injected.Value is { } faults && faults.Before(DiskOperation.Write, path, bytes.Length) is { } fault)
+        {
+            RandomAccess.Write(file, bytes[..fault.BytesWritten], offset);
+            throw fault.Error;
+        }
+
+        RandomAccess.Write(file, bytes, offset);
     }
 
     /// <summary>Puts an open file's content on the disk itself.</summary>

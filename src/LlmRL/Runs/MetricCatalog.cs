@@ -28,6 +28,12 @@ public sealed record MetricInfo(
 {
     /// <summary>The key of the plot that the metric is drawn in.</summary>
     public string ChartKey => Chart ?? Name;
+
+    /// <summary>Whether it is a share or a probability, so that it lies in [0, 1].</summary>
+    public bool IsShare { get; init; }
+
+    /// <summary>Beyond what its axis need not go: 0 and 1 for a share; null for others.</summary>
+    public (double Low, double High)? Bounds => IsShare ? (0, 1) : null;
 }
 
 /// <summary>What is known about metrics by their names: titles, units and explanations for the report and the progress line.</summary>
@@ -47,8 +53,8 @@ public static class MetricCatalog
     /// <summary>What is known about a metric; families such as <c>rewards/NAME/mean</c> and <c>pass@K</c> included. Null if unknown.</summary>
     public static MetricInfo? Find(string name) => ByName.GetValueOrDefault(name) ?? FindFamily(name);
 
-    /// <summary>As <see cref="Find"/>, with the name itself as the title of an unknown metric.</summary>
-    public static MetricInfo Describe(string name) => Find(name) ?? new MetricInfo(name, name, name, "", "");
+    /// <summary>As <see cref="Find"/>, with the name itself as the title of an unknown metric; <c>pass@1[difficulty=2]</c>, over some of the rows, is a share where the whole is one.</summary>
+    public static MetricInfo Describe(string name) => Find(name) ?? new MetricInfo(name, name, name, "", "") { IsShare = name.IndexOf('[') is > 0 and var bracket && Find(name[..bracket]) is { IsShare: true } };
 
     /// <summary>The place of a metric in a report: the order of <see cref="All"/>, families beside their kin, unknown names last.</summary>
     public static int Order(string name)
@@ -129,19 +135,19 @@ public static class MetricCatalog
             var explanation = k == 1
                 ? "Share of samples that are right: the chance that one try solves a problem."
                 : $"Chance that at least one of {k} tries solves a problem.";
-            return new(name, name, name, "", explanation, MetricDirection.Up, "pass@k");
+            return new(name, name, name, "", explanation, MetricDirection.Up, "pass@k") { IsShare = true };
         }
 
         if (TryCount(name, "maj@", out k))
         {
             var explanation = $"Share of problems whose most frequent answer among {k} tries is right.";
-            return new(name, name, name, "", explanation, MetricDirection.Up, "maj@k");
+            return new(name, name, name, "", explanation, MetricDirection.Up, "maj@k") { IsShare = true };
         }
 
         if (TryCount(name, "distinct_", out k) || TryCount(name, "distinct-", out k))
         {
             var explanation = $"Share of different {k}-grams among all: falls when the model repeats itself.";
-            return new(name, $"Distinct {k}-grams", name, "", explanation, MetricDirection.Up, "distinct-n");
+            return new(name, $"Distinct {k}-grams", name, "", explanation, MetricDirection.Up, "distinct-n") { IsShare = true };
         }
 
         return null;

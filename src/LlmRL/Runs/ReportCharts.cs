@@ -54,6 +54,7 @@ internal static class ReportCharts
             Caption = string.Join(" ", captions),
             XLabel = "step",
             YLabel = info.Unit,
+            Bounds = info.Bounds,
             Curves = [.. group.Select(pair => pair.Curve)],
             Shaded = [.. alarms.Select(alarm => ((double)alarm.From, (double)(alarm.To ?? int.MaxValue)))],
             // What a schedule or a counter gives has no noise to smooth.
@@ -71,6 +72,7 @@ internal static class ReportCharts
             Title = rows.Count == 1 ? info.Title : info.ChartKey,
             Caption = explanation + (withError ? " Whiskers: 95 % interval." : ""),
             YLabel = info.Unit,
+            Bounds = info.Bounds,
             Groups = [.. rows.Select(row => row.Metric)],
             Series =
             [

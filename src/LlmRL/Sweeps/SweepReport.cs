@@ -77,6 +77,7 @@ internal static class SweepReport
             Title = info.Name == metric ? info.Title : $"{info.Title} ({metric})",
             Caption = info.Explanation,
             XLabel = info.Unit,
+            Bounds = info.Bounds,
             Height = DotChart.HeightFor(table.Rows.Count),
             Rows =
             [
@@ -103,6 +104,7 @@ internal static class SweepReport
                 Caption = info.Explanation,
                 XLabel = wanted.X == "step" ? "step" : MetricCatalog.Describe(wanted.X).Title,
                 YLabel = info.Unit,
+                Bounds = info.Bounds,
                 Width = 620,
                 Height = 300,
                 Curves = curves,

@@ -33,30 +33,40 @@ public sealed record AdamWOptions
 /// </summary>
 public sealed partial class AdamW : IDisposable
 {
-    /// <summary>Elements per task: a fixed number, so that sums do not depend on how many cores there are.</summary>
-    private const int Chunk = 1 << 16;
-
     private readonly FlatParameters parameters;
     private readonly AdamWOptions options;
+    private readonly MomentChunk[] chunks;
 
-    /// <summary>Reserves the optimizer's state.</summary>
+    /// <summary>Reserves the optimizer's state, in the memory that the weights are in.</summary>
     public AdamW(FlatParameters parameters, AdamWOptions options)
+        : this(parameters, options, new MomentTensors(parameters.Count, parameters.Values.device))
+    {
+    }
+
+    /// <summary>Keeps the optimizer's state elsewhere.</summary>
+    /// <param name="parameters">What is trained.</param>
+    /// <param name="options">Settings.</param>
+    /// <param name="moments">m and v; owned.</param>
+    internal AdamW(FlatParameters parameters, AdamWOptions options, IMoments moments)
     {
         if (!parameters.Trainable)
             throw new ArgumentException("the model keeps no gradients", nameof(parameters));
-        (this.parameters, this.options) = (parameters, options);
-        Moment = FlatBuffer.Zeros(parameters.Count, ScalarType.Float32, parameters.Values.device).DetachFromDisposeScope();
-        SquaredMoment = FlatBuffer.Zeros(parameters.Count, ScalarType.Float32, parameters.Values.device).DetachFromDisposeScope();
+        (this.parameters, this.options, Moments, chunks) = (parameters, options, moments, MomentChunk.Of(parameters));
     }
 
     /// <summary>t: how many steps were taken.</summary>
     public long StepCount { get; set; }
 
     /// <summary>m, flat.</summary>
-    public Tensor Moment { get; }
+    /// <exception cref="InvalidOperationException">It is in a file.</exception>
+    public Tensor Moment => InMemory.First;
 
     /// <summary>v, flat.</summary>
-    public Tensor SquaredMoment { get; }
+    /// <exception cref="InvalidOperationException">It is in a file.</exception>
+    public Tensor SquaredMoment => InMemory.Second;
+
+    /// <summary>m and v, wherever they are.</summary>
+    internal IMoments Moments { get; }
 
     /// <summary>Whether the step is one pass of vector code over host memory. Otherwise it composes ATen operators: on other devices, and to test those on the CPU.</summary>
     internal bool UsesKernels { get => field && parameters.Values.device_type == DeviceType.CPU; set; } = CpuKernels.AreWanted;
@@ -97,11 +107,9 @@ public sealed partial class AdamW : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        Moment.Dispose();
-        SquaredMoment.Dispose();
-    }
+    public void Dispose() => Moments.Dispose();
+
+    private MomentTensors InMemory => Moments as MomentTensors ?? throw new InvalidOperationException("the moments are in a file, which the CPU's kernels alone read");
 
     private unsafe double GradientNorm()
     {
@@ -114,10 +122,11 @@ public sealed partial class AdamW : IDisposable
 
         var pointer = (float*)NativeTorch.DataPointer(gradients);
         var count = parameters.Count;
-        var sums = new double[(count + Chunk - 1) / Chunk];
+        const int chunk = MomentChunk.Length;
+        var sums = new double[(count + chunk - 1) / chunk];
         Parallel.For(0, sums.Length, c =>
         {
-            var span = new ReadOnlySpan<float>(pointer + (long)c * Chunk, (int)Math.Min(Chunk, count - (long)c * Chunk));
+            var span = new ReadOnlySpan<float>(pointer + (long)c * chunk, (int)Math.Min(chunk, count - (long)c * chunk));
             sums[c] = SumOfSquares(span);
         });
         return Math.Sqrt(sums.Sum());
@@ -145,17 +154,15 @@ public sealed partial class AdamW : IDisposable
     private unsafe void StepOnCpu(double learningRate, double scale)
     {
         float* w = (float*)NativeTorch.DataPointer(parameters.Values), g = (float*)NativeTorch.DataPointer(parameters.Gradients!);
-        float* m = (float*)NativeTorch.DataPointer(Moment), v = (float*)NativeTorch.DataPointer(SquaredMoment);
         var rates = Rates(learningRate, scale);
-        for (var s = 0; s < parameters.Specs.Count; s++)
+        var decayed = 1 - (float)(learningRate * options.WeightDecay);
+        try
         {
-            var (start, count) = (parameters.Offsets[s], parameters.Specs[s].Elements);
-            var keep = parameters.Specs[s].Decays ? 1 - (float)(learningRate * options.WeightDecay) : 1f;
-            Parallel.For(0, (int)((count + Chunk - 1) / Chunk), c =>
-            {
-                var offset = start + (long)c * Chunk;
-                Update(w + offset, g + offset, m + offset, v + offset, (int)Math.Min(Chunk, count - (long)c * Chunk), keep, rates);
-            });
+            Parallel.ForEach(chunks, chunk => Moments.Update(chunk, (m, v) => Update(w + chunk.Start, g + chunk.Start, m, v, chunk.Count, chunk.Decays ? decayed : 1f, rates)));
+        }
+        catch (AggregateException fault) when (fault.InnerExceptions.OfType<IOException>().FirstOrDefault() is { } error)
+        {
+            throw new IOException($"AdamW's moments, which are on the disk, could not be read or written: {error.Message} The step was not finished; go on from the last checkpoint with --resume.", fault);
         }
     }
 

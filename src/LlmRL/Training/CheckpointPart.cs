@@ -1,7 +1,6 @@
 using LlmRL.Models;
 using LlmRL.Models.Lora;
 using LlmRL.Runs;
-using static TorchSharp.torch;
 
 namespace LlmRL.Training;
 
@@ -12,7 +11,7 @@ namespace LlmRL.Training;
 /// <param name="Load">Reads the weights from a folder.</param>
 public sealed record CheckpointPart(string Name, AdamW? Optimizer, Func<FrozenNetwork> Copy, Action<string> Load)
 {
-    private const string OptimizerName = "optimizer.safetensors", MomentName = "exp_avg", SquaredMomentName = "exp_avg_sq";
+    private const string OptimizerName = "optimizer.safetensors";
 
     /// <summary>A transformer in Hugging Face layout, with the tokenizer where it is the policy; of one with adapters, which alone change, the adapters.</summary>
     public static CheckpointPart Of(string name, Transformer model, AdamW? optimizer, StageContext context) => model.Adapters is { } adapters
@@ -42,7 +41,12 @@ public sealed record CheckpointPart(string Name, AdamW? Optimizer, Func<FrozenNe
         });
 
     /// <summary>Copies everything that is written, so that training can go on.</summary>
-    internal FrozenPart Freeze() => new(Name, Copy(), Optimizer is null ? null : (Host(Optimizer.Moment), Host(Optimizer.SquaredMoment)));
+    /// <exception cref="IOException">The optimizer's state is on the disk, which has no room for a copy.</exception>
+    internal FrozenPart Freeze()
+    {
+        var moments = Optimizer?.Moments.Copy();
+        return new(Name, Copy(), moments);
+    }
 
     /// <summary>Reads weights and optimizer from the part's folder.</summary>
     internal void LoadAll(string folder)
@@ -51,39 +55,24 @@ public sealed record CheckpointPart(string Name, AdamW? Optimizer, Func<FrozenNe
         if (Optimizer is null)
             return;
         using var reader = new SafetensorsReader(Path.Combine(folder, OptimizerName));
-        foreach (var (name, target) in new[] { (MomentName, Optimizer.Moment), (SquaredMomentName, Optimizer.SquaredMoment) })
-        {
-            if (!reader.Entries.TryGetValue(name, out var entry) || entry.Elements != target.NumberOfElements)
-                throw new BadInputException($"{reader.Path}: {name} is missing or of another size; this checkpoint belongs to another model.");
-            var values = new float[entry.Elements];
-            reader.Read(entry, values);
-            using var source = tensor(values);
-            target.copy_(source);
-        }
-    }
-
-    private static Tensor Host(Tensor values)
-    {
-        using var guard = no_grad();
-        return (values.device_type == TorchSharp.DeviceType.CPU ? values.clone() : values.cpu()).DetachFromDisposeScope();
+        Optimizer.Moments.Load(reader);
     }
 
     /// <summary>A part as it was when the checkpoint was due.</summary>
-    internal sealed record FrozenPart(string Name, FrozenNetwork Network, (Tensor Moment, Tensor SquaredMoment)? Optimizer) : IDisposable
+    internal sealed record FrozenPart(string Name, FrozenNetwork Network, IMoments? Moments) : IDisposable
     {
         /// <summary>Writes weights and optimizer into the part's folder.</summary>
         public void Write(string folder)
         {
             Network.Save(folder);
-            if (Optimizer is var (moment, squared))
-                AtomicFile.Write(Path.Combine(folder, OptimizerName), stream => SafetensorsWriter.Write(stream, [SafetensorsWriter.Of(MomentName, moment), SafetensorsWriter.Of(SquaredMomentName, squared)]));
+            if (Moments is not null)
+                AtomicFile.Write(Path.Combine(folder, OptimizerName), stream => SafetensorsWriter.Write(stream, Moments.Items()));
         }
 
         public void Dispose()
         {
             Network.Weights.Dispose();
-            Optimizer?.Moment.Dispose();
-            Optimizer?.SquaredMoment.Dispose();
+            Moments?.Dispose();
         }
     }
 }

@@ -13,7 +13,7 @@ public sealed class OfflineModels : IDisposable
     public OfflineModels(OfflineStage stage, StageContext context)
     {
         Trained = stage.LoadModel(context);
-        Optimizer = new AdamW(Trained.TrainedParameters, stage.OptimizerOptions());
+        Optimizer = context.Optimizer(Trained);
         if (stage.ReferenceModel is { } source)
             reference = context.LoadReference(source, stage.Policy, Trained);
     }

@@ -18,7 +18,7 @@ public sealed class OnlineModels : IDisposable
     {
         (this.stage, cancellation) = (stage, context.Cancellation);
         Policy = context.LoadTrained(stage.Policy, stage.Lora);
-        policyOptimizer = new AdamW(Policy.TrainedParameters, stage.OptimizerOptions());
+        policyOptimizer = context.Optimizer(Policy);
         Trained = [(StageCheckpoints.PolicyName, Policy, policyOptimizer)];
         if (stage.NeedsReference)
             Reference = context.LoadReference(stage.Reference ?? stage.Policy, stage.Policy, Policy, changes: stage.SyncRefModel);
@@ -30,7 +30,7 @@ public sealed class OnlineModels : IDisposable
             // A fresh head of a reward model's width would predict ±1 at random, which drowns small rewards; V = 0 is the better first guess.
             if (!context.Run.HasScalarHead(source))
                 ZeroHead(Value);
-            valueOptimizer = new AdamW(Value.TrainedParameters, stage.OptimizerOptions());
+            valueOptimizer = context.Optimizer(Value);
             Trained.Add(("value", Value, valueOptimizer));
         }
     }

@@ -185,11 +185,27 @@ public sealed class StageCheckpoints : IDisposable
     private void StartWrite(int step, long tokens)
     {
         writer.Wait();
-        CheckpointPart.FrozenPart[] frozen = [.. parts.Select(part => part.Freeze())];
+        var frozen = Freeze(step);
         var state = StateText(step, tokens);
         var keep = best.Step;
         (hasWritten, lastWritten) = (true, context.Run.Time.GetTimestamp());
         writer.Start(() => Write(step, frozen, state, keep));
+    }
+
+    private List<CheckpointPart.FrozenPart> Freeze(int step)
+    {
+        var frozen = new List<CheckpointPart.FrozenPart>();
+        try
+        {
+            foreach (var part in parts)
+                frozen.Add(part.Freeze());
+            return frozen;
+        }
+        catch (IOException fault)
+        {
+            frozen.ForEach(part => part.Dispose());
+            throw NotWritten(step, fault);
+        }
     }
 
     private void LoadParts(string folder, bool withOptimizers)
@@ -216,7 +232,7 @@ public sealed class StageCheckpoints : IDisposable
         seconds = context.Seconds,
     }, JsonLayout.Indented) + "\n";
 
-    private void Write(int step, CheckpointPart.FrozenPart[] frozen, string state, int? bestStep)
+    private void Write(int step, List<CheckpointPart.FrozenPart> frozen, string state, int? bestStep)
     {
         var directory = context.Run.Directory;
         var folder = directory.Checkpoint(stage.Name, step);
@@ -237,14 +253,18 @@ public sealed class StageCheckpoints : IDisposable
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            var good = directory.CheckpointSteps(stage.Name);
-            throw new IOException($"stage {stage.Name}: the checkpoint after step {step} could not be written: {fault.Message} "
-                + (good.Count > 0 ? $"The last good one is {directory.Checkpoint(stage.Name, good[^1])}; go on from it with --resume." : "There is none before it."), fault);
+            throw NotWritten(step, fault);
         }
         finally
         {
-            foreach (var part in frozen)
-                part.Dispose();
+            frozen.ForEach(part => part.Dispose());
         }
+    }
+
+    private IOException NotWritten(int step, Exception fault)
+    {
+        var good = context.Run.Directory.CheckpointSteps(stage.Name);
+        return new IOException($"stage {stage.Name}: the checkpoint after step {step} could not be written: {fault.Message} "
+            + (good.Count > 0 ? $"The last good one is {context.Run.Directory.Checkpoint(stage.Name, good[^1])}; go on from it with --resume." : "There is none before it."), fault);
     }
 }

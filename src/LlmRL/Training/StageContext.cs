@@ -104,6 +104,17 @@ public sealed class StageContext
         return model;
     }
 
+    /// <summary>The optimizer of what a stage trains of a model, its moments where the stage wants them.</summary>
+    /// <exception cref="BadInputException">They are wanted on the disk, which has no room for them.</exception>
+    public AdamW Optimizer(Transformer model)
+    {
+        var (stage, parameters) = ((TrainingStage)Stage, model.TrainedParameters);
+        OptimizerOffloads.Check(stage.OptimizerOffload, Device);
+        return stage.OptimizerOffload == OptimizerOffload.Disk
+            ? new AdamW(parameters, stage.OptimizerOptions(), MomentFile.Create(Run.Directory.Root, MomentChunk.Of(parameters)))
+            : new AdamW(parameters, stage.OptimizerOptions());
+    }
+
     /// <summary>The frozen model that a loss compares with. Where the trained one has adapters and started from it, it is the same object: without them it is the reference.</summary>
     /// <param name="reference">A stage's name, a folder, or <c>base</c>.</param>
     /// <param name="start">Where the trained model started.</param>

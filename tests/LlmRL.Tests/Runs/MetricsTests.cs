@@ -171,4 +171,24 @@ public class MetricsTests
     [InlineData("reward", false)]
     [InlineData("num_tokens", false)]
     public void What_a_clock_decides_is_kept_apart(string name, bool timing) => Assert.Equal(timing, MetricCatalog.IsTiming(name));
+
+    [Theory]
+    [InlineData("pass@8", true)]
+    [InlineData("eval/pass@1", true)]
+    [InlineData("pass@1[difficulty=2]", true)]
+    [InlineData("accuracy", true)]
+    [InlineData("win_rate", true)]
+    [InlineData("distinct-2", true)]
+    [InlineData("eval/completions/clipped_ratio", true)]
+    [InlineData("reward", false)]
+    [InlineData("loss", false)]
+    [InlineData("val/explained_variance", false)]
+    [InlineData("judge_failures", false)]
+    [InlineData("kl[difficulty=2]", false)]
+    public void Which_metrics_are_shares_is_known_by_name(string name, bool share) => Assert.Equal(share ? (0, 1) : null, MetricCatalog.Describe(name).Bounds);
+
+    /// <summary>The table's explanations say which they are.</summary>
+    [Fact]
+    public void What_is_explained_as_a_share_is_one() =>
+        Assert.All(MetricCatalog.All.Where(info => info.Explanation.StartsWith("Share of", StringComparison.Ordinal)), info => Assert.True(info.IsShare, info.Name));
 }

@@ -131,6 +131,43 @@ public class PlottingTests
         Assert.Equal("b, two: -1", bars[2].Element("title")!.Value);
     }
 
+    /// <summary>The end of a chart's vertical axis, as its uppermost label says.</summary>
+    private static double AxisEnd(Chart chart) =>
+        XElement.Parse(chart.ToHtml()).Descendants("g").First(group => group.Attribute("class")?.Value == "axis")
+        .Descendants("text").Where(text => text.Attribute("text-anchor")!.Value == "end").Max(text => double.Parse(text.Value));
+
+    [Theory]
+    [InlineData(0.97, 1)]
+    [InlineData(1, 1)]
+    [InlineData(1.2, 1.5)]
+    public void The_axis_of_a_share_ends_at_1_unless_a_value_lies_beyond(double highest, double end)
+    {
+        BarChart Bars((double, double)? bounds) => new() { Title = "t", Bounds = bounds, Groups = ["a", "b"], Series = [new BarSeries("s", [new Bar(0.3, 0.02), new Bar(highest, 0.1)], 0)] };
+        Assert.Equal(end, AxisEnd(Bars((0, 1))));
+        Assert.Equal(1.5, AxisEnd(Bars(null)));
+        // Nothing is drawn above the axis's end but the number on the bar, for which there is room.
+        var figure = XElement.Parse(Bars((0, 1)).ToHtml());
+        var top = figure.Descendants("line").Where(line => line.Attribute("class")!.Value == "grid").Min(line => double.Parse(line.Attribute("y1")!.Value));
+        Assert.All(figure.Descendants("path").Where(path => path.Attribute("class")!.Value == "whisker"), path => Assert.True(double.Parse(path.Attribute("d")!.Value.Split('V')[1].Split('M')[0]) >= top));
+        Assert.All(figure.Descendants("g").Where(group => group.Attribute("class")!.Value == "value").Descendants("text"), text => Assert.True(double.Parse(text.Attribute("y")!.Value) > 10));
+    }
+
+    [Fact]
+    public void Lines_and_dots_of_shares_stay_within_0_and_1()
+    {
+        LineChart Line(double[] y, double[]? band = null) => new() { Title = "t", Bounds = (0, 1), Smoothing = 0, Curves = [new Curve("c", [1, 2, 3], y) { Band = band }] };
+        Assert.Equal(1, AxisEnd(Line([0.4, 0.9, 0.98], [0.1, 0.1, 0.1])));
+        Assert.Equal(1, AxisEnd(Line([1, 1, 1])));
+        Assert.Equal(1, AxisEnd(Line([0, 0, 0])));
+        Assert.Equal(1, AxisEnd(Line([1, double.NaN, 1.0000001])));
+        Assert.True(AxisEnd(Line([0.4, 0.9, 1.1])) > 1);
+        var dots = XElement.Parse(new DotChart { Title = "t", Bounds = (0, 1), Rows = [new DotRow("a", 0.97, 0.1, [("seed 1", 0.6), ("seed 2", 1)], 0)] }.ToHtml());
+        var right = dots.Descendants("line").Where(line => line.Attribute("class")!.Value == "grid").Max(line => double.Parse(line.Attribute("x1")!.Value));
+        Assert.Contains(dots.Descendants("text"), text => text.Value is "1" or "1.0");
+        Assert.DoesNotContain(dots.Descendants("text"), text => double.TryParse(text.Value, out var tick) && tick > 1);
+        Assert.All(dots.Descendants("circle"), dot => Assert.True(double.Parse(dot.Attribute("cx")!.Value) <= right));
+    }
+
     [Fact]
     public void A_band_reaches_from_the_lower_to_the_upper_bounds_and_breaks_at_gaps()
     {

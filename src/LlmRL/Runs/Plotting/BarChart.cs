@@ -25,6 +25,9 @@ public sealed class BarChart : Chart
     /// <inheritdoc/>
     protected override IReadOnlyList<(string Name, int Colour)> Legend => [.. Series.Select(series => (series.Name, series.Colour))];
 
+    /// <summary>With room above the tallest bar for its number.</summary>
+    protected override double Top => 20;
+
     private IEnumerable<Bar> Bars => Series.SelectMany(series => series.Bars).OfType<Bar>().Where(bar => double.IsFinite(bar.Value));
 
     /// <inheritdoc/>
@@ -32,8 +35,7 @@ public sealed class BarChart : Chart
     {
         var low = Bars.Select(bar => bar.Value - (bar.Whisker ?? 0)).DefaultIfEmpty(0).Min();
         var high = Bars.Select(bar => bar.Value + (bar.Whisker ?? 0)).DefaultIfEmpty(0).Max();
-        // Room above the tallest bar for its number.
-        return (new Scale(0, Groups.Count, []), Scale.Nice(Math.Min(low, 0), Math.Max(high, 0) * 1.08, 4, zero: true));
+        return (new Scale(0, Groups.Count, []), Scale.Nice(low, high, 5, zero: true, bounds: BoundsOf(Bars.Select(bar => bar.Value))));
     }
 
     /// <inheritdoc/>
@@ -71,7 +73,7 @@ public sealed class BarChart : Chart
         var top = Math.Min(zero, end);
         if (bar.Whisker is { } half && double.IsFinite(half) && half > 0)
         {
-            double upper = PixelY(y, bar.Value + half), lower = PixelY(y, bar.Value - half);
+            double upper = PixelY(y, Math.Min(bar.Value + half, y.High)), lower = PixelY(y, Math.Max(bar.Value - half, y.Low));
             svg.Append("<path class=\"whisker\" d=\"M").Append(N(centre)).Append(' ').Append(N(lower)).Append('V').Append(N(upper)).Append('M')
                 .Append(N(centre - 4)).Append(' ').Append(N(upper)).Append("h8M").Append(N(centre - 4)).Append(' ').Append(N(lower)).Append("h8\"/>");
             top = Math.Min(top, upper);

@@ -12,7 +12,7 @@ public abstract class Chart
     /// <summary>How many colours the style has; further series start over, with dashes.</summary>
     public const int Colours = 6;
 
-    private const double Top = 10, Right = 10;
+    private const double Right = 10;
 
     /// <summary>Heading.</summary>
     public required string Title { get; init; }
@@ -26,6 +26,9 @@ public abstract class Chart
     /// <summary>Name or unit of the vertical axis; empty for none.</summary>
     public string YLabel { get; init; } = "";
 
+    /// <summary>What the values can be, (0, 1) for shares: their axis ends there at the latest, unless a value lies beyond; null: anything.</summary>
+    public (double Low, double High)? Bounds { get; init; }
+
     /// <summary>Width of the drawing in its own units, about pixels.</summary>
     public double Width { get; init; } = 420;
 
@@ -34,6 +37,9 @@ public abstract class Chart
 
     /// <summary>Left end of the plotting area; the labels of the vertical axis decide it.</summary>
     protected double Left { get; private set; }
+
+    /// <summary>Upper end of the plotting area.</summary>
+    protected virtual double Top => 10;
 
     /// <summary>Lower end of the plotting area.</summary>
     protected double Bottom => Height - (XLabel.Length > 0 ? 38 : 24);
@@ -76,6 +82,13 @@ public abstract class Chart
 
     /// <summary>What the page's script needs to answer the pointer; null for nothing.</summary>
     protected virtual object? Pointer(Scale x, Scale y) => null;
+
+    /// <summary><see cref="Bounds"/> where all of the values that are finite lie within, but for rounding; else null.</summary>
+    protected (double Low, double High)? BoundsOf(IEnumerable<double> values)
+    {
+        const double rounding = 1e-6;
+        return Bounds is { } bounds && values.Where(double.IsFinite).All(value => value >= bounds.Low - rounding && value <= bounds.High + rounding) ? bounds : null;
+    }
 
     /// <summary>Horizontal place of a value.</summary>
     protected double PixelX(Scale scale, double value) => Left + scale.Fraction(value) * (Width - Right - Left);

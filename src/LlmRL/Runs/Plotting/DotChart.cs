@@ -32,7 +32,8 @@ public sealed class DotChart : Chart
     {
         var all = Rows.SelectMany(row => row.Values.Select(value => value.Value).Append(row.Mean - (row.Whisker ?? 0)).Append(row.Mean + (row.Whisker ?? 0)))
             .Where(double.IsFinite).DefaultIfEmpty(0).ToArray();
-        return (Scale.Nice(all.Min(), all.Max(), 4), new Scale(0, Math.Max(1, Rows.Count), []));
+        var bounds = BoundsOf(Rows.SelectMany(row => row.Values.Select(value => value.Value).Append(row.Mean)));
+        return (Scale.Nice(all.Min(), all.Max(), 4, bounds: bounds), new Scale(0, Math.Max(1, Rows.Count), []));
     }
 
     /// <inheritdoc/>
@@ -67,7 +68,7 @@ public sealed class DotChart : Chart
         if (!double.IsFinite(row.Mean)) return;
         if (row.Whisker is { } half && double.IsFinite(half) && half > 0)
         {
-            double from = PixelX(x, row.Mean - half), to = PixelX(x, row.Mean + half);
+            double from = PixelX(x, Math.Max(row.Mean - half, x.Low)), to = PixelX(x, Math.Min(row.Mean + half, x.High));
             svg.Append("<path class=\"whisker\" d=\"M").Append(N(from)).Append(' ').Append(N(at)).Append('H').Append(N(to)).Append('M').Append(N(from)).Append(' ')
                 .Append(N(at - 4)).Append("v8M").Append(N(to)).Append(' ').Append(N(at - 4)).Append("v8\"/>");
         }

@@ -32,7 +32,7 @@ public sealed class LineChart : Chart
         // Noise just below zero is not worth a stretch of axis; an axis that nearly reaches zero should.
         if (low < 0 && -low < 0.08 * high) low = 0;
         var fromZero = low >= 0 && low < 0.4 * high;
-        return (Scale.Nice(x.Min(), x.Max(), 6, widen: false), Scale.Nice(low, high, 5, zero: fromZero));
+        return (Scale.Nice(x.Min(), x.Max(), 6, widen: false), Scale.Nice(low, high, 5, zero: fromZero, bounds: BoundsOf(Lines.SelectMany(line => line.Points.Y))));
     }
 
     /// <inheritdoc/>

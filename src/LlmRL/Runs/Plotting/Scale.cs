@@ -16,10 +16,13 @@ public sealed record Scale(double Low, double High, IReadOnlyList<double> Ticks)
     /// <param name="count">About how many ticks.</param>
     /// <param name="widen">True to end the axis at ticks; false to end it at the values themselves, as a step axis does.</param>
     /// <param name="zero">True to start at zero.</param>
-    public static Scale Nice(double low, double high, int count = 5, bool widen = true, bool zero = false)
+    /// <param name="bounds">What the axis does not go beyond; null: nothing.</param>
+    public static Scale Nice(double low, double high, int count = 5, bool widen = true, bool zero = false, (double Low, double High)? bounds = null)
     {
         if (!double.IsFinite(low) || !double.IsFinite(high)) (low, high) = (0, 1);
         if (zero) (low, high) = (Math.Min(low, 0), Math.Max(high, 0));
+        var (least, most) = bounds ?? (double.NegativeInfinity, double.PositiveInfinity);
+        (low, high) = (Math.Clamp(low, least, most), Math.Clamp(high, least, most));
         if (low == high)
         {
             var margin = low == 0 ? 1 : Math.Abs(low) * 0.1;
@@ -28,6 +31,7 @@ public sealed record Scale(double Low, double High, IReadOnlyList<double> Ticks)
 
         var step = Step((high - low) / count);
         if (widen) (low, high) = (Math.Floor(low / step + 1e-9) * step, Math.Ceiling(high / step - 1e-9) * step);
+        (low, high) = (Math.Max(low, least), Math.Min(high, most));
         long first = (long)Math.Ceiling(low / step - 1e-9), last = (long)Math.Floor(high / step + 1e-9);
         return new Scale(low, high, [.. Range(first, last).Select(i => i * step)]);
     }
