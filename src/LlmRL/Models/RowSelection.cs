@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmRL.Models;
@@ -16,11 +17,15 @@ public sealed class RowSelection : IDisposable
     /// <summary>Selects rows.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="rows">R rows of it, by <see cref="TokenBatch.Row"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A row is not in the batch.</exception>
     public RowSelection(TokenBatch batch, IReadOnlyList<long> rows)
     {
+        foreach (var row in rows)
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((ulong)row, (ulong)batch.Count, nameof(rows));
         Rows = TokenBatch.OnDevice([.. rows], batch.Ids.device);
         int[] distinct = [.. rows.Distinct().Order().Select(row => (int)row)];
-        if (distinct.Length == 0 || distinct.Length > LargestShare * batch.Count)
+        // Operators, as on other devices, go through all rows.
+        if (distinct.Length == 0 || distinct.Length > LargestShare * batch.Count || batch.Ids.device_type != DeviceType.CPU)
             return;
         Distinct = distinct;
         places = TokenBatch.OnDevice([.. rows.Select(row => (long)Array.BinarySearch(distinct, (int)row))], batch.Ids.device);
@@ -29,7 +34,7 @@ public sealed class RowSelection : IDisposable
     /// <summary>The rows, (R), int64.</summary>
     public Tensor Rows { get; }
 
-    /// <summary>The rows in ascending order, each once, where they are so few that a pass over them alone is worthwhile; else null.</summary>
+    /// <summary>The rows in ascending order, each once, where they are so few that a pass over them alone is worthwhile, and on the CPU; else null.</summary>
     internal int[]? Distinct { get; }
 
     /// <summary>The place of each row among <see cref="Distinct"/>, (R), int64.</summary>

@@ -55,12 +55,15 @@ public class RowSelectionTests
     }
 
     [Theory]
-    [InlineData("llama-panels", 0)]
-    [InlineData("gpt2", 0)]
-    [InlineData("qwen3-panels", 0.3)] // dropout knows rows by their number: a whole pass
-    public void Adapters_too(string shape, double dropout)
+    [InlineData("llama-panels", 0, false)]
+    [InlineData("llama-panels", 0, true)]
+    [InlineData("gpt2", 0, false)]
+    [InlineData("gpt2", 0, true)]
+    [InlineData("qwen3-panels", 0.3, false)] // dropout knows rows by their number: a whole pass
+    public void Adapters_too(string shape, double dropout, bool checkpoints)
     {
         using var test = new LoraCase(shape, new LoraOptions { R = 4, Alpha = 6, Dropout = dropout });
+        test.Model.GradientCheckpointing = checkpoints;
         using var batch = Batch(test.Model.Config);
         using var selection = Select(batch, "completions");
         float[] Gradients(Func<Tensor> hidden)
@@ -73,6 +76,36 @@ public class RowSelectionTests
 
         var expected = Gradients(() => test.Model.Hidden(batch).index_select(0, selection.Rows));
         KernelsTests.AssertClose(expected, Gradients(() => test.Model.Hidden(batch, selection)), GradientTolerance, "adapters");
+    }
+
+    // One layer is the lowest and the uppermost; tiles of the rows that are read may be larger than those of all rows.
+    [Theory]
+    [InlineData(1, 505, 257, false)]
+    [InlineData(1, 505, 257, true)]
+    [InlineData(2, 505, 257, false)]
+    public void Few_layers_and_larger_tiles(int layers, int length, int count, bool checkpoints)
+    {
+        Assert.True(new LlmRL.Models.Kernels.RowTiles(count).Size > new LlmRL.Models.Kernels.RowTiles(length).Size);
+        var config = TestShapes.Of("llama-panels") with { NumLayers = layers, MaxPositions = 600 };
+        using var model = new Transformer(config) { GradientCheckpointing = checkpoints };
+        model.Parameters.Initialize(config, 3);
+        var random = new RandomStream(CounterRandom.Key(29));
+        using var batch = new TokenBatch([[.. Enumerable.Range(0, length).Select(_ => random.Next(0, config.VocabSize))]]);
+        using var selection = new RowSelection(batch, [.. Enumerable.Range(length - count, count).Select(row => (long)row)]);
+        Assert.NotNull(selection.Distinct);
+        var (expected, whole) = Run(model, () => model.Hidden(batch).index_select(0, selection.Rows));
+        var (actual, some) = Run(model, () => model.Hidden(batch, selection));
+        KernelsTests.AssertClose(expected, actual, Tolerance, "hidden");
+        KernelsTests.AssertGradients(model, whole, some, GradientTolerance);
+    }
+
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(100)]
+    public void Rows_of_another_batch_are_refused(long row)
+    {
+        using var batch = new TokenBatch([[.. Enumerable.Range(0, 100)]]);
+        Assert.Throws<ArgumentOutOfRangeException>(() => new RowSelection(batch, [3, row]));
     }
 
     // The keys and values of a row that is not read must still reach those that are.

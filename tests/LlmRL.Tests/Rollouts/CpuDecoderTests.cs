@@ -58,6 +58,20 @@ public sealed unsafe class CpuDecoderTests
         Assert.DoesNotContain(Enumerable.Range(0, model.Config.VocabSize), v => float.IsFinite(decoder.Logits(0)[v]));
     }
 
+    // Where a head is read past its end, no two threads may each have heads of their own.
+    [Theory]
+    [InlineData("gpt2", 8, 2, true)]
+    [InlineData("gpt2", 10, 2, false)]
+    [InlineData("llama-grouped", 10, 2, true)]
+    [InlineData("gpt2", 8, 1, false)]
+    [InlineData("gpt2", 8, 3, false)]
+    public void TwoThreadsHalveTheWorkWhereHeadsStandApart(string shape, int headDim, int threads, bool expected)
+    {
+        var config = TestShapes.Of(shape) with { HeadDim = headDim };
+        Assert.Equal(expected, CpuDecoder.IsPair(config, threads));
+        Assert.False(CpuDecoder.IsPair(config with { NumHeads = 3, NumKeyValueHeads = 3 }, threads));
+    }
+
     private static void PrefillAndSteps(ModelConfig config, int threads)
     {
         using var model = TestModel.Random(config);

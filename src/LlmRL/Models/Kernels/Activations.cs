@@ -63,7 +63,7 @@ internal readonly struct RowTiles
     private static int Ceiling(int dividend, int divisor) => (dividend + divisor - 1) / divisor;
 }
 
-/// <summary>What one block's forward pass leaves for its backward pass; rows of all N tokens.</summary>
+/// <summary>What one block's forward pass leaves for its backward pass; rows of all N tokens. Where R rows alone are read, what follows the uppermost attention is of those.</summary>
 internal unsafe struct LayerActivations
 {
     /// <summary>The block's input (N, D); μ and r of its first norm (N).</summary>

@@ -3,7 +3,9 @@ using LlmRL.Numerics;
 
 namespace LlmRL.Models.Kernels;
 
-/// <summary>Memory of one backward pass, used again by every layer; rows of all N tokens.</summary>
+/// <summary>
+/// Memory of one backward pass, used again by every layer; rows of all N tokens. Where R rows alone are read, what comes before the uppermost attention's gradient is of those.
+/// </summary>
 internal unsafe struct BackwardScratch
 {
     private readonly float* _qkv, _partials, _headPartials, _own, _spare;
@@ -57,7 +59,8 @@ internal unsafe struct BackwardScratch
         if (inputs.Lora is { Drops: true } || inputs.KeepsPanels)
             MixedInput = Take(panelRows * shape.Mixed);
         AllMiddle = inputs.Read is null ? Middle : Take(rows * _width);
-        AllMixed = inputs.Read is null ? Mixed : Take(rows * shape.Mixed);
+        // Where the layer below the uppermost will have its gradient of queries, keys and values, which is not narrower.
+        AllMixed = inputs.Read is null ? Mixed : _qkv + inputs.Config.NumLayers % 2 * _qkvFloats;
 
         floats = at - start;
     }

@@ -38,7 +38,8 @@ internal sealed unsafe class KernelInputs
     public required int Rows { get; init; }
 
     /// <summary>
-    /// Rows whose final hidden states are read, ascending; null: all. Of the others the uppermost layer gives keys and values alone: what follows its attention is of R rows that lie together.
+    /// Rows whose final hidden states are read, ascending; null: all. Of the others the uppermost layer needs keys and values alone: what follows its attention is of R rows that lie together. (Queries are
+    /// projected of all rows still, with the keys and values.)
     /// </summary>
     public int[]? Read { get; init; }
 

@@ -9,8 +9,13 @@ namespace LlmRL.Rollouts.Cpu;
 // makes of its half it reads again itself; both add up what the halves contribute to the stream, in the same order. They meet twice a layer instead of five times, and less goes from core to core.
 internal sealed unsafe partial class CpuDecoder
 {
+    /// <summary>Whether the threads are two that halve the work.</summary>
+    // Attention reads past a head of its own whose width is no multiple of 4, up to one: into what the other thread may not have written yet, where something not finite may be left.
+    internal static bool IsPair(ModelConfig config, int threads) =>
+        threads == 2 && CanHalve(config) && (config.HeadDim % 4 == 0 || config.NumHeads > config.NumKeyValueHeads);
+
     // Whether attention's output and the MLP's inner features are summed by halves, however many threads there are: results do not depend on their number.
-    private bool CanHalve => _config.NumKeyValueHeads % 2 == 0 && _config.IntermediateSize >= 2 * PanelProduct.TileRows;
+    private static bool CanHalve(ModelConfig config) => config.NumKeyValueHeads % 2 == 0 && config.IntermediateSize >= 2 * PanelProduct.TileRows;
 
     private void ExecuteAsOneOfTwo(int worker, ref Phases phases)
     {

@@ -116,7 +116,7 @@ internal sealed unsafe partial class CpuDecoder
     // Queries, keys and values, head by head where there are enough of them: a head goes on to the cache while it is in the core's own.
     private void ProjectHeads(ref Phases phases, int layer, in DecoderLayer weights, float* x, int first, int end)
     {
-        int headDim = _config.HeadDim, width = _config.HiddenSize, count = end - first;
+        int headDim = _config.HeadDim, count = end - first;
         var together = count >= HeadsPerThread * Threads;
         if (!together)
             ProjectRows(ref phases, weights, x, first * headDim, end * headDim);

@@ -47,9 +47,9 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _logitStride = (_config.VocabSize + Lanes - 1) / Lanes * Lanes;
         _epsilon = (float)_config.NormEpsilon;
         _columns = new NativeBuffer<int>(4L * MaxColumns);
-        _ownFeatures = CanHalve ? _queryWidth / 2 : _queryWidth;
-        _ownInner = CanHalve ? (_config.IntermediateSize / 2 + PanelProduct.TileRows - 1) / PanelProduct.TileRows * PanelProduct.TileRows : _config.IntermediateSize;
-        _isPair = CanHalve && threads == 2;
+        _ownFeatures = CanHalve(_config) ? _queryWidth / 2 : _queryWidth;
+        _ownInner = CanHalve(_config) ? (_config.IntermediateSize / 2 + PanelProduct.TileRows - 1) / PanelProduct.TileRows * PanelProduct.TileRows : _config.IntermediateSize;
+        _isPair = IsPair(_config, threads);
         _residual = new NativeBuffer<float>((_isPair ? 2L : 1) * MaxColumns * _config.HiddenSize);
         _partial = new NativeBuffer<float>(_isPair ? 4L * MaxColumns * _config.HiddenSize : 0);
         _normed = new NativeBuffer<float>((NormsAreShared ? 1L : threads) * MaxColumns * _config.HiddenSize);
