@@ -41,8 +41,8 @@ public sealed class FlatParameters : IDisposable
         }
 
         using var scope = NewDisposeScope();
-        Values = FlatBuffer.Zeros(Count, trainable || masters ? ScalarType.Float32 : dtype, device).DetachFromDisposeScope();
-        Gradients = trainable ? FlatBuffer.Zeros(Count, ScalarType.Float32, device).DetachFromDisposeScope() : null;
+        Values = FlatBuffer.Zeros(Count, trainable || masters ? ScalarType.Float32 : dtype, device);
+        Gradients = trainable ? FlatBuffer.Zeros(Count, ScalarType.Float32, device) : null;
         views = new Tensor[specs.Count];
         gradientViews = new Tensor[trainable ? specs.Count : 0];
         for (var i = 0; i < specs.Count; i++)

@@ -113,26 +113,15 @@ public sealed class Transformer : IDisposable
     /// <summary>The final hidden states, after the last norm.</summary>
     /// <param name="batch">N tokens of B sequences.</param>
     /// <returns>(N, D) of type <see cref="DType"/>, with the autograd graph when the model is trainable and gradients are enabled.</returns>
-    public Tensor Hidden(TokenBatch batch)
-    {
-        CheckLength(batch);
-        if (batch.HasSharedPrefixes && !SharesPrefixes)
-            return Unshared(batch);
-        if (UsesKernels)
-            return (fused ??= Fused()).Hidden(batch, Lora(), GradientCheckpointing);
-        return OperatorHidden(batch, null);
-    }
+    public Tensor Hidden(TokenBatch batch) => Hidden(batch, read: null);
 
     /// <summary>The final hidden states of some rows, (R, D): with the CPU's kernels, what only the other rows would need is left out.</summary>
     /// <param name="batch">N tokens of B sequences.</param>
     /// <param name="rows">R rows of the batch.</param>
-    public Tensor Hidden(TokenBatch batch, RowSelection rows)
-    {
-        CheckLength(batch);
-        if (rows.Distinct is not { } distinct || !UsesKernels || !FusedTransformer.Selects(Config, Lora()) || (batch.HasSharedPrefixes && !SharesPrefixes))
-            return Hidden(batch).index_select(0, rows.Rows);
-        return (fused ??= Fused()).Hidden(batch, Lora(), GradientCheckpointing, distinct).index_select(0, rows.Places);
-    }
+    public Tensor Hidden(TokenBatch batch, RowSelection rows) =>
+        rows.Distinct is { } distinct && UsesKernels && FusedTransformer.Selects(Config, Lora()) && !TakesApart(batch)
+            ? Hidden(batch, distinct).index_select(0, rows.Places)
+            : Hidden(batch).index_select(0, rows.Rows);
 
     /// <summary>The same in ATen operators, handing on what attention reads of the tokens.</summary>
     /// <param name="batch">N tokens of B sequences, none of them sharing rows.</param>
@@ -223,11 +212,19 @@ public sealed class Transformer : IDisposable
 
     private LoraKernels? Lora() => ActiveAdapters is { } adapters ? loraKernels ??= new LoraKernels(adapters) : null;
 
-    private void CheckLength(TokenBatch batch)
+    /// <summary>The final hidden states of all rows, or, of the CPU's kernels alone, of some.</summary>
+    private Tensor Hidden(TokenBatch batch, int[]? read)
     {
         if (batch.MaxLength > Config.ContextLength)
             throw new BadInputException($"a sequence of {batch.MaxLength} tokens is longer than the model's {Config.ContextLength} positions; shorten prompts or completions, or raise max_position_embeddings.");
+        if (TakesApart(batch))
+            return Unshared(batch);
+        if (UsesKernels)
+            return (fused ??= Fused()).Hidden(batch, Lora(), GradientCheckpointing, read);
+        return OperatorHidden(batch, null);
     }
+
+    private bool TakesApart(TokenBatch batch) => batch.HasSharedPrefixes && !SharesPrefixes;
 
     /// <summary>Hidden states by way of a batch in which every sequence has rows of its own.</summary>
     private Tensor Unshared(TokenBatch batch)

@@ -20,7 +20,7 @@ internal sealed class WorkingCopy : IDisposable
     {
         this.parameters = parameters;
         using var scope = NewDisposeScope();
-        values = FlatBuffer.Zeros(parameters.Count, parameters.DType, parameters.Values.device).DetachFromDisposeScope();
+        values = FlatBuffer.Zeros(parameters.Count, parameters.DType, parameters.Values.device);
         views = [.. parameters.Specs.Select((spec, i) => values.narrow(0, parameters.Offsets[i], spec.Elements).view(spec.Shape).DetachFromDisposeScope())];
     }
 

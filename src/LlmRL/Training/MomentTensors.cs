@@ -15,7 +15,7 @@ internal sealed unsafe class MomentTensors(Tensor first, Tensor second) : IMomen
 
     /// <summary>Zeros.</summary>
     public MomentTensors(long count, Device device)
-        : this(Zeros(count, device), Zeros(count, device))
+        : this(FlatBuffer.Zeros(count, ScalarType.Float32, device), FlatBuffer.Zeros(count, ScalarType.Float32, device))
     {
     }
 
@@ -58,8 +58,6 @@ internal sealed unsafe class MomentTensors(Tensor first, Tensor second) : IMomen
         first.Dispose();
         second.Dispose();
     }
-
-    private static Tensor Zeros(long count, Device device) => FlatBuffer.Zeros(count, ScalarType.Float32, device).DetachFromDisposeScope();
 
     private static Tensor Host(Tensor values)
     {

@@ -56,6 +56,9 @@ internal sealed unsafe partial class CpuDecoder
         }
     }
 
+    // Whether columns end in a layer: of what the uppermost one makes of a prompt, only keys and values are read again.
+    private bool ColumnsEnd(int layer) => layer == _config.NumLayers - 1 && _logitRows < _columnCount;
+
     // The batch goes on with the columns of which logits are wanted: they move to its beginning.
     private void KeepLogitColumns(ref Phases phases) => KeepShared(ref phases, _config.HiddenSize);
 

@@ -21,13 +21,13 @@ internal sealed unsafe partial class CpuDecoder
     {
         var residual = Own(_residual, worker);
         int ownHeads = _config.NumKeyValueHeads / 2, head = worker * ownHeads;
-        int inner = worker == 0 ? 0 : _ownInner, innerEnd = worker == 0 ? _ownInner : _config.IntermediateSize;
+        int inner = worker == 0 ? 0 : _innerSplit, innerEnd = worker == 0 ? _innerSplit : _config.IntermediateSize;
         EmbedOwn(ref phases, residual);
         for (var layer = 0; layer < _config.NumLayers; layer++)
         {
             ref var weights = ref _weights.Layers[layer];
             var normed = Normalise(residual, worker, weights.AttentionNorm, weights.AttentionNormBias);
-            var sparse = layer == _config.NumLayers - 1 && _logitRows < _columnCount;
+            var sparse = ColumnsEnd(layer);
             OwnHeads(layer, weights, normed, head, head + ownHeads, queries: !sparse, keysAndValues: true);
             if (sparse)
             {
@@ -42,7 +42,7 @@ internal sealed unsafe partial class CpuDecoder
                 normed = Normalise(residual, worker, weights.MlpNorm, weights.MlpNormBias);
             for (int from = head * _columnCount, end = from + ownHeads * _columnCount; from < end; from += AttentionItems)
                 Attend(worker, layer, from, Math.Min(from + AttentionItems, end));
-            AddHalves(ref phases, worker, 0, residual, weights.Output, weights.OutputBias, _attended.Pointer, _queryWidth, _queryWidth, worker * _ownFeatures, _ownFeatures);
+            AddHalves(ref phases, worker, 0, residual, weights.Output, weights.OutputBias, _attended.Pointer, _queryWidth, _queryWidth, worker * _featureSplit, _featureSplit);
             if (!_config.ParallelResidual)
                 normed = Normalise(residual, worker, weights.MlpNorm, weights.MlpNormBias);
             Activate(weights, normed, inner, innerEnd);

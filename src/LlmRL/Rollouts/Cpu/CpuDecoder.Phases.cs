@@ -31,11 +31,10 @@ internal sealed unsafe partial class CpuDecoder
         {
             ref var weights = ref _weights.Layers[layer];
             var normed = Normalise(ref phases, worker, weights.AttentionNorm, weights.AttentionNormBias);
-            if (layer < _config.NumLayers - 1 || _logitRows == _columnCount)
+            if (!ColumnsEnd(layer))
                 ProjectHeads(ref phases, layer, weights, normed, 0, heads);
             else
             {
-                // Of what the uppermost layer makes of a prompt, only keys and values are read again.
                 ProjectHeads(ref phases, layer, weights, normed, queries, heads);
                 if (_logitRows == 0)
                     return;
@@ -48,11 +47,11 @@ internal sealed unsafe partial class CpuDecoder
             if (_config.ParallelResidual)
                 normed = Normalise(ref phases, worker, weights.MlpNorm, weights.MlpNormBias);
             Attend(ref phases, worker, layer);
-            AddToResidual(ref phases, weights.Output, weights.OutputBias, _attended.Pointer, _queryWidth, _queryWidth, _ownFeatures);
+            AddToResidual(ref phases, weights.Output, weights.OutputBias, _attended.Pointer, _queryWidth, _queryWidth, _featureSplit);
             if (!_config.ParallelResidual)
                 normed = Normalise(ref phases, worker, weights.MlpNorm, weights.MlpNormBias);
             Activate(ref phases, weights, normed);
-            AddToResidual(ref phases, weights.Down, weights.DownBias, _up.Pointer, _config.IntermediateSize, _upWidth, _ownInner);
+            AddToResidual(ref phases, weights.Down, weights.DownBias, _up.Pointer, _config.IntermediateSize, _upWidth, _innerSplit);
         }
 
         Finish(ref phases, worker, _config.FinalNorm ? Normalise(ref phases, worker, _weights.FinalNorm, _weights.FinalNormBias) : _residual.Pointer);

@@ -23,7 +23,7 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
     private readonly DecoderWeights _weights;
     private readonly ModelConfig _config;
     private readonly WorkerPool _pool;
-    private readonly int _queryWidth, _qkvWidth, _upWidth, _logitStride, _ownFeatures, _ownInner;
+    private readonly int _queryWidth, _qkvWidth, _upWidth, _logitStride, _featureSplit, _innerSplit;
     private readonly bool _isPair;
     private readonly float _epsilon;
     private readonly NativeBuffer<int> _columns;
@@ -47,8 +47,8 @@ internal sealed unsafe partial class CpuDecoder : IParallelBody, IDisposable
         _logitStride = (_config.VocabSize + Lanes - 1) / Lanes * Lanes;
         _epsilon = (float)_config.NormEpsilon;
         _columns = new NativeBuffer<int>(4L * MaxColumns);
-        _ownFeatures = CanHalve(_config) ? _queryWidth / 2 : _queryWidth;
-        _ownInner = CanHalve(_config) ? (_config.IntermediateSize / 2 + PanelProduct.TileRows - 1) / PanelProduct.TileRows * PanelProduct.TileRows : _config.IntermediateSize;
+        _featureSplit = CanHalve(_config) ? _queryWidth / 2 : _queryWidth;
+        _innerSplit = CanHalve(_config) ? (_config.IntermediateSize / 2 + PanelProduct.TileRows - 1) / PanelProduct.TileRows * PanelProduct.TileRows : _config.IntermediateSize;
         _isPair = IsPair(_config, threads);
         _residual = new NativeBuffer<float>((_isPair ? 2L : 1) * MaxColumns * _config.HiddenSize);
         _partial = new NativeBuffer<float>(_isPair ? 4L * MaxColumns * _config.HiddenSize : 0);
